@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a person sees. Nothing is here yet: the node serves no pages."""

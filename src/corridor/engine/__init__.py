@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who acts: hears, says, delivers, wakes, and does what people ask."""

@@ -1,0 +1,417 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every error of Corridor: the tree, and the table of stable codes.
+
+CorridorError
+├── ProtocolError
+│   ├── LocalProtocolError     we may not say that (a bug of ours)
+│   └── RemoteProtocolError    the peer may not say that; 400
+│       └── MalformedMessage   its bytes cannot be read
+│           └── MalformedEvidence
+├── Unauthenticated            no token, or one that does not verify; 401
+├── PeerMustWait               try again: crossing, queue full, store away; 503
+├── NotFound                   no such thing, or none that this caller may know of
+├── Refused                    policy, gate or identity said no; final
+│   ├── QueryRefused           the question is not allowed; `would_pass` says what is
+│   └── BudgetSpent            a quota or budget is used up; `resets_at`
+├── CannotHonour               terms that nobody here can enforce
+├── Invalid                    what a person gave cannot be used; `problems` lists all of it
+├── NotReachable               no answer from `side`
+│   └── FetchFailed            one of the five failures of the guarded fetcher
+├── NotSignedIn                no token for our own node
+├── NotAllowed                 signed in, but not in the role for this
+├── Pending                    waiting for a person or a peer
+├── Ended                      the agreement or session is over
+├── Changed                    somebody else changed it meanwhile
+├── StoreUnavailable           disk full, file locked, server gone
+├── EvidenceBroken             evidence that does not verify, at `step`
+└── Unreadable                 our own node answered what we do not know: a bug
+
+Each error carries a stable `code`; `CODES` gives its title, the exit status of the command line and
+the HTTP status of the management API, and `docs/errors/<code>.md` explains it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit statuses of the command line."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    REFUSED = 3
+    NOT_ALLOWED = 4
+    WAITING = 5
+    NOT_FOUND = 6
+    UNREACHABLE = 7
+    CHANGED = 8
+    NOT_VERIFIED = 9
+    CONFIGURATION = 10
+    SPENT = 11
+    INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What a stable code means, and what a person does about it."""
+
+    title: str
+    mend: str
+    exit: Exit = Exit.FAILED
+    status: int = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault in what a person gave: where, what, how to mend it."""
+
+    path: str
+    message: str
+    code: str
+    line: int = 0
+    source: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.source}:{self.line}  " if self.source else ""
+        return f"{where}{self.path}: {self.message} [{self.code}]"
+
+
+class CorridorError(Exception):
+    """Anything that Corridor refuses or fails at. `what` is one sentence without a full stop."""
+
+    code: str = "internal"
+
+    def __init__(
+        self,
+        what: str = "",
+        *,
+        code: str | None = None,
+        cause: str = "",
+        mend: str = "",
+        reference: str = "",
+    ) -> None:
+        """Keep what is told to people apart from what is told to peers (only code and what)."""
+        super().__init__(what)
+        self.what = what
+        self.code = code or type(self).code
+        self.cause = cause
+        self.mend = mend or (CODES[self.code].mend if self.code in CODES else "")
+        self.reference = reference
+        self.help = f"corridor help {self.code}"
+
+
+class ProtocolError(CorridorError):
+    """A message that the protocol does not allow. Raise one of its two sides instead."""
+
+    code = "illegal-transition"
+
+    def __init__(self, what: str = "", **told: str) -> None:
+        """Refuse to be built itself: whose fault it is decides everything that follows."""
+        if type(self) is ProtocolError:
+            raise TypeError("raise LocalProtocolError or RemoteProtocolError")
+        super().__init__(what, **told)
+
+
+class LocalProtocolError(ProtocolError):
+    """We tried to say something we may not say. A bug here."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer said something it may not say."""
+
+
+class MalformedMessage(RemoteProtocolError):
+    """Bytes of a peer that cannot be read. Nothing else comes out of a reader."""
+
+    code = "malformed"
+
+
+class MalformedEvidence(MalformedMessage):
+    """A note, proof, entry or key statement that cannot be read."""
+
+    code = "malformed-evidence"
+
+
+class Unauthenticated(CorridorError):
+    """No token, or one that does not verify."""
+
+    code = "unauthenticated"
+
+
+class PeerMustWait(CorridorError):
+    """The peer's message is fine, but not now; it may come again after `retry_after_s`."""
+
+    code = "try-again"
+
+    def __init__(self, what: str = "", *, retry_after_s: float = 1.0, **told: str) -> None:
+        super().__init__(what, **told)
+        self.retry_after_s = retry_after_s
+
+
+class NotFound(CorridorError):
+    """No such thing, or none that this caller may know of."""
+
+    code = "not-found"
+
+
+class Refused(CorridorError):
+    """Policy, gate or identity said no. `rule` is the rule's public name."""
+
+    code = "refused"
+
+    def __init__(self, what: str = "", *, rule: str = "", **told: str) -> None:
+        super().__init__(what, **told)
+        self.rule = rule
+
+
+class QueryRefused(Refused):
+    """The agreement does not allow this question."""
+
+    code = "query-refused"
+
+    def __init__(
+        self, what: str = "", *, rule: str = "", would_pass: str = "", **told: str
+    ) -> None:
+        super().__init__(what, rule=rule, **told)
+        self.would_pass = would_pass
+
+
+class BudgetSpent(Refused):
+    """A quota or budget is used up until `resets_at` (UTC, ISO 8601; empty: for good)."""
+
+    code = "budget-spent"
+
+    def __init__(self, what: str = "", *, rule: str = "", resets_at: str = "", **told: str) -> None:
+        super().__init__(what, rule=rule, **told)
+        self.resets_at = resets_at
+
+
+class CannotHonour(CorridorError):
+    """Terms that hold something unknown, doubled or ill-typed at `path`."""
+
+    code = "terms-unknown"
+
+    def __init__(self, what: str = "", *, path: str = "", term: str = "", **told: str) -> None:
+        super().__init__(what, **told)
+        self.path = path
+        self.term = term
+
+
+class Invalid(CorridorError):
+    """What a person gave cannot be used. All faults are in `problems`, none was stored."""
+
+    code = "invalid"
+
+    def __init__(self, what: str = "", *, problems: Sequence[Problem] = (), **told: str) -> None:
+        super().__init__(what, **told)
+        self.problems = tuple(problems)
+
+
+class NotReachable(CorridorError):
+    """No answer from `side`: our own node (`home`) or the partner's (`partner`)."""
+
+    code = "partner-unreachable"
+
+    def __init__(self, what: str = "", *, side: str = "partner", **told: str) -> None:
+        super().__init__(what, **told)
+        self.side = side
+
+
+class FetchFailed(NotReachable):
+    """The guarded fetcher failed: refused-address, unreachable, timeout, too-large or bad-tls."""
+
+    code = "unreachable"
+
+
+class NotSignedIn(CorridorError):
+    """Our own node wants a token and got none that holds."""
+
+    code = "not-signed-in"
+
+
+class NotAllowed(CorridorError):
+    """Signed in, but not in the role that this needs."""
+
+    code = "not-allowed"
+
+
+class Pending(CorridorError):
+    """Not yet: somebody else's turn. `waiting_for` says whose, `since` since when."""
+
+    code = "waiting"
+
+    def __init__(
+        self, what: str = "", *, waiting_for: str = "", since: str = "", **told: str
+    ) -> None:
+        super().__init__(what, **told)
+        self.waiting_for = waiting_for
+        self.since = since
+
+
+class Ended(CorridorError):
+    """The agreement or session is over: `why` and `at`."""
+
+    code = "agreement-ended"
+
+    def __init__(self, what: str = "", *, why: str = "", at: str = "", **told: str) -> None:
+        super().__init__(what, **told)
+        self.why = why
+        self.at = at
+
+
+class Changed(CorridorError):
+    """The thing was changed by somebody else meanwhile; look again."""
+
+    code = "changed"
+
+
+class StoreUnavailable(CorridorError):
+    """The store cannot take or give anything now: disk full, file locked, server gone."""
+
+    code = "store-unavailable"
+
+
+class EvidenceBroken(CorridorError):
+    """Evidence that does not verify; `step` is the number of the failing step."""
+
+    code = "evidence-broken"
+
+    def __init__(self, what: str = "", *, step: int = 0, **told: str) -> None:
+        super().__init__(what, **told)
+        self.step = step
+
+
+class Unreadable(CorridorError):
+    """Our own node answered something this client does not know."""
+
+    code = "unreadable"
+
+
+E = Exit
+CODES: dict[str, Code] = {
+    # protocol
+    "illegal-transition": Code(
+        "the protocol does not allow this message now",
+        "compare the state both sides show: corridor deal show ID",
+    ),
+    "malformed": Code(
+        "a message that cannot be read",
+        "send what the schema of Dataspace Protocol 2025-1 describes",
+    ),
+    "malformed-evidence": Code(
+        "evidence that cannot be read", "get the proof again from the partner", E.NOT_VERIFIED
+    ),
+    "pid-mismatch": Code(
+        "the message names another process than the address it came to",
+        "send each message to the process it names",
+    ),
+    "pid-reused": Code(
+        "this process id was used before for something else", "use a fresh id for each process"
+    ),
+    "unknown-offer": Code(
+        "no such offer", "read the catalogue again: corridor find", E.NOT_FOUND, 404
+    ),
+    "not-your-offer": Code(
+        "only an offer of the other side can be accepted", "wait for the provider's offer"
+    ),
+    "unsolicited": Code(
+        "offers that nobody asked for are not taken",
+        "ask for the asset instead: corridor request ASSET",
+    ),
+    "too-many-rounds": Code(
+        "too many counter-offers in one negotiation",
+        "start a new negotiation with terms that both can take",
+    ),
+    "agreement-differs": Code(
+        "the agreement is not what was offered", "start again: corridor request ASSET", E.REFUSED
+    ),
+    "callback": Code(
+        "the callback address cannot be used", "give an address that this node may call"
+    ),
+    "format": Code(
+        "this format is not offered for the asset", "choose one of the formats in the catalogue"
+    ),
+    "unknown-agreement": Code("no such agreement between these two", "corridor deal list"),
+    "filter": Code("this catalogue filter is not supported", "send no filter, or one with = on id"),
+    # who
+    "unauthenticated": Code(
+        "no valid token",
+        "check both clocks and that the DID document is reachable: corridor partner test PARTNER",
+        E.NOT_ALLOWED,
+        401,
+    ),
+    "not-signed-in": Code(
+        "this node does not know you", "corridor login, or set CORRIDOR_TOKEN", E.NOT_ALLOWED, 401
+    ),
+    "not-allowed": Code(
+        "your role does not allow this", "ask the operator for the role", E.NOT_ALLOWED, 403
+    ),
+    # waiting
+    "try-again": Code(
+        "busy; the same again later will do", "wait a moment; nothing was lost", E.UNREACHABLE, 503
+    ),
+    "peer-backlog": Code(
+        "too much is waiting to be sent to this partner",
+        "wait until it answers: corridor partner test PARTNER",
+        E.UNREACHABLE,
+        409,
+    ),
+    "store-unavailable": Code(
+        "the store cannot write", "free disk space; the node heals by itself", E.FAILED, 503
+    ),
+    "waiting": Code("waiting for a person or a partner", "corridor deal show ID", E.WAITING, 409),
+    "changed": Code("somebody changed it meanwhile", "look again and repeat", E.CHANGED, 412),
+    "not-found": Code("no such thing", "list what there is", E.NOT_FOUND, 404),
+    # refusals
+    "refused": Code("refused", "corridor explain REFERENCE", E.REFUSED, 403),
+    "query-refused": Code(
+        "the agreement does not allow this question",
+        'corridor explain --deal ID --do "…"',
+        E.REFUSED,
+        403,
+    ),
+    "budget-spent": Code(
+        "a quota or budget is used up",
+        "wait until it resets, or ask for more: corridor request ASSET --terms FILE",
+        E.SPENT,
+        429,
+    ),
+    "agreement-withdrawn": Code(
+        "the provider has withdrawn this agreement", "corridor deal show ID", E.REFUSED, 403
+    ),
+    "agreement-ended": Code(
+        "the agreement is over", "ask again: corridor request ASSET", E.REFUSED, 403
+    ),
+    "purpose-missing": Code("this offer needs a purpose", "--purpose PURPOSE", E.USAGE),
+    "peer-refused": Code("the partner refused", "corridor deal show ID", E.REFUSED, 409),
+    # reaching others
+    "partner-unreachable": Code(
+        "the partner did not answer", "corridor partner test PARTNER", E.UNREACHABLE, 502
+    ),
+    "home-unreachable": Code(
+        "your own node did not answer", "start it: corridor up", E.UNREACHABLE, 502
+    ),
+    "refused-address": Code(
+        "this address may not be called", "allow it in [net] if it is meant", E.UNREACHABLE, 502
+    ),
+    "unreachable": Code("no connection", "check the address and the network", E.UNREACHABLE, 502),
+    "timeout": Code("no answer in time", "try again later", E.UNREACHABLE, 504),
+    "too-large": Code("more bytes than allowed", "ask for less", E.FAILED, 413),
+    "bad-tls": Code(
+        "the certificate is not good", "corridor partner test PARTNER", E.UNREACHABLE, 502
+    ),
+    # what people give
+    "invalid": Code("this cannot be used", "mend what is listed", E.USAGE, 400),
+    "internal": Code("a bug in Corridor", "report it with the reference", E.FAILED, 500),
+    "evidence-broken": Code(
+        "evidence does not verify", "corridor audit verify", E.NOT_VERIFIED, 409
+    ),
+    "unreadable": Code(
+        "the node answered something unknown", "use the same version on both sides", E.FAILED, 502
+    ),
+    "terms-unknown": Code("terms that nobody here can enforce", "leave them out", E.USAGE),
+}

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How peers and people's programs reach the node: routes, and who may call each."""

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real world: clock, chance, net, disk, keys. Only `app` imports it."""

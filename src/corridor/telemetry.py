@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names of log events and metrics, nothing else: what a log line may be called stands here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+NODE_STARTING: Final = "node.starting"
+NODE_READY: Final = "node.ready"
+NODE_DRAINING: Final = "node.draining"
+NODE_STOPPED: Final = "node.stopped"
+CONFIG_REFUSED: Final = "config.refused"
+STORE_MIGRATED: Final = "store.migrated"
+STORE_UNAVAILABLE: Final = "store.unavailable"
+INVARIANT_BROKEN: Final = "invariant.broken"
+LOOP_STALLED: Final = "loop.stalled"
+DSP_HEARD: Final = "dsp.heard"
+DSP_REFUSED: Final = "dsp.refused"
+DSP_SAID: Final = "dsp.said"
+DSP_ACKED: Final = "dsp.acked"
+DSP_RETRY: Final = "dsp.retry"
+DSP_DEAD: Final = "dsp.dead"
+PEER_DOWN: Final = "peer.down"
+PEER_UP: Final = "peer.up"
+IDENTITY_REFUSED: Final = "identity.refused"
+KEY_ROTATED: Final = "identity.key-rotated"
+SESSION_OPENED: Final = "session.opened"
+SESSION_SUSPENDED: Final = "session.suspended"
+SESSION_CUT: Final = "session.cut"
+SESSION_CLOSED: Final = "session.closed"
+REQUEST_ALLOWED: Final = "request.allowed"
+REQUEST_DENIED: Final = "request.denied"
+ROOM_KILLED: Final = "room.killed"
+ROOM_DEGRADED: Final = "room.degraded"
+FETCH_REFUSED: Final = "fetch.refused"
+AGREEMENT_WITHDRAWN: Final = "agreement.withdrawn"
+AGREEMENT_EXPIRED: Final = "agreement.expired"
