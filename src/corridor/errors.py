@@ -410,6 +410,9 @@ CODES: dict[str, Code] = {
     "evidence-broken": Code(
         "evidence does not verify", "corridor audit verify", E.NOT_VERIFIED, 409
     ),
+    "entry-unfit": Code(
+        "something that the ledger cannot write down", "report it with the reference", E.FAILED, 500
+    ),
     "unreadable": Code(
         "the node answered something unknown", "use the same version on both sides", E.FAILED, 502
     ),
