@@ -404,6 +404,29 @@ CODES: dict[str, Code] = {
     "bad-tls": Code(
         "the certificate is not good", "corridor partner test PARTNER", E.UNREACHABLE, 502
     ),
+    # rooms
+    "rooms-full": Code("all rooms are taken", "try again in a moment", E.UNREACHABLE, 503),
+    "room-fault": Code(
+        "the work broke off",
+        "try again; the operator finds the cause in the log",
+        E.UNREACHABLE,
+        503,
+    ),
+    "room-memory": Code(
+        "the work needs more memory than it may have", "ask for less at once", E.REFUSED, 413
+    ),
+    "room-unsafe": Code(
+        "this kernel cannot hold a room",
+        "use Linux 5.13 or later with Landlock and seccomp, or set rooms.unsafe_room",
+        E.REFUSED,
+        503,
+    ),
+    "room-unavailable": Code(
+        "a library that this service needs is missing",
+        "pip install 'corridor[tables]'",
+        E.FAILED,
+        503,
+    ),
     # what people give
     "invalid": Code("this cannot be used", "mend what is listed", E.USAGE, 400),
     "internal": Code("a bug in Corridor", "report it with the reference", E.FAILED, 500),
@@ -417,4 +440,19 @@ CODES: dict[str, Code] = {
         "the node answered something unknown", "use the same version on both sides", E.FAILED, 502
     ),
     "terms-unknown": Code("terms that nobody here can enforce", "leave them out", E.USAGE),
+    # the node's own ground
+    "key-file": Code(
+        "the master key file cannot be used", "restore it from your backup", E.CONFIGURATION, 500
+    ),
+    "key-file-mode": Code(
+        "others can read the master key file", "chmod 600 FILE", E.CONFIGURATION, 500
+    ),
+    "port-in-use": Code(
+        "another program listens on this port", "stop it, or choose another port", E.FAILED, 500
+    ),
+    "headers-too-large": Code("headers are too long or too many", "send less", E.FAILED, 431),
+    "body-timeout": Code("the body did not come in time", "send it again", E.FAILED, 408),
+    "listen": Code(
+        "this address cannot be listened on", "choose another one", E.CONFIGURATION, 500
+    ),
 }

@@ -74,15 +74,20 @@ class Limits:
     fetch_total_s: float = 10.0
     fetch_push_silence_s: float = 60.0
     did_document_bytes_max: int = 64 * KiB
+    did_chars_max: int = 1024
     did_keys_max: int = 20
     did_services_max: int = 20
     fetch_per_host_max: int = 8
     fetch_per_node_max: int = 64
     fetch_waiting_max: int = 16
+    fetch_per_source_max: int = 2  # while a token is not verified
+    fetch_per_source_per_minute: int = 30
+    fetch_sources_max: int = 10_000
     dns_cache_s: float = 60.0
 
     # tokens
     token_bytes_max: int = 16 * KiB
+    token_jti_chars_max: int = 256
     token_life_s: float = 300.0  # EDC 5 min; the kit 10 min
     token_life_accepted_s: float = 900.0
     token_leeway_s: float = 5.0
@@ -117,6 +122,12 @@ class Limits:
     room_seconds_max: float = 30.0
     room_memory_bytes_max: int = 2 * GiB
     engine_memory_bytes_max: int = 1000 * MiB
+    room_blocks_ahead_max: int = 8  # of 1 MiB
+    room_files_max: int = 32
+    room_wait_s: float = 30.0
+    room_start_s: float = 20.0
+    room_hold_s: float = 3600.0  # however slowly its blocks are taken
+    room_kill_s: float = 5.0
     workers_per_node_max: int = 2
     workers_waiting_max: int = 64
 
@@ -160,3 +171,9 @@ class Limits:
     checkpoint_entries: int = 1024
     checkpoints_per_s_max: int = 20
     receipt_wait_s: float = 2.0
+    note_bytes_max: int = 128 * KiB
+    note_lines_max: int = 32  # C2SP signed-note: at least 16
+    proof_bytes_max: int = 256 * KiB
+    key_statement_bytes_max: int = 64 * KiB
+    key_statements_max: int = 1000
+    statement_keys_max: int = 32
