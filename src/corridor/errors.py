@@ -363,6 +363,27 @@ CODES: dict[str, Code] = {
     "store-unavailable": Code(
         "the store cannot write", "free disk space; the node heals by itself", E.FAILED, 503
     ),
+    "ledger-fenced": Code(
+        "the ledger is behind what partners have seen; nothing is changed until that is mended",
+        "restore the newer database, or: corridor audit succeed",
+        E.FAILED,
+        503,
+    ),
+    "store-newer": Code(
+        "the database was written by a newer version",
+        "run the newer version of Corridor",
+        E.CONFIGURATION,
+        500,
+    ),
+    "store-older": Code(
+        "the database is of an older version", "corridor upgrade", E.CONFIGURATION, 500
+    ),
+    "store-foreign": Code(
+        "this file is a database of something else",
+        "name another file in database.url",
+        E.CONFIGURATION,
+        500,
+    ),
     "waiting": Code("waiting for a person or a partner", "corridor deal show ID", E.WAITING, 409),
     "changed": Code("somebody changed it meanwhile", "look again and repeat", E.CHANGED, 412),
     "not-found": Code("no such thing", "list what there is", E.NOT_FOUND, 404),
@@ -426,6 +447,46 @@ CODES: dict[str, Code] = {
         "pip install 'corridor[tables]'",
         E.FAILED,
         503,
+    ),
+    # questions
+    "query": Code("this question cannot be read", "see the list of problems", E.USAGE, 400),
+    "query-type": Code("a value does not fit its column", "see the list of problems", E.USAGE, 400),
+    "unsupported": Code(
+        "not supported in this version", "ask with select, where, order and limit", E.REFUSED, 403
+    ),
+    # sources
+    "source-keys": Code("a source with unknown keys", "use the keys that are listed", E.USAGE),
+    "source-path": Code("a path that cannot be a source", "give an absolute path", E.USAGE),
+    "source-missing": Code("no such file or folder", "check the path", E.USAGE),
+    "source-outside": Code(
+        "the source lies outside the folders of this node",
+        "move it, or add its folder to the configured roots",
+        E.USAGE,
+    ),
+    "source-format": Code("an unknown format", "name one of those listed", E.USAGE),
+    "source-alias": Code("aliases that cannot be used", 'write {"new": "old"}', E.USAGE),
+    "source-busy": Code(
+        "somebody writes to this database", "close it, so that its journal is gone", E.USAGE
+    ),
+    "source-table": Code("no such table in the file", "name one of those listed", E.USAGE),
+    "source-unreadable": Code("the source cannot be read", "check the file", E.USAGE),
+    "source-changed": Code(
+        "the data no longer look as they were offered",
+        "ask the provider to look at the asset again",
+        E.FAILED,
+        409,
+    ),
+    "column-name": Code(
+        "a column name that terms cannot hold", 'give it an alias: {"new": "old"}', E.USAGE
+    ),
+    "column-twice": Code("two columns by one name", "give one an alias", E.USAGE),
+    "column-missing": Code("an alias for a column that is not there", "check the names", E.USAGE),
+    "column-count": Code("too few or too many columns", "offer a view of fewer", E.USAGE),
+    "row-filter": Code(
+        "the agreement's row filter does not fit the table",
+        "look at the asset again, and at the offer's rows",
+        E.FAILED,
+        409,
     ),
     # what people give
     "invalid": Code("this cannot be used", "mend what is listed", E.USAGE, 400),

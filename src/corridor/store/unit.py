@@ -26,7 +26,7 @@ class Conflict(CorridorError):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One SQL statement with named parameters (`:name`), compiled once; `name` for logs and tests."""
+    """One SQL statement with named parameters (`:name`); its `name` is for logs and tests."""
 
     name: str
     sql: str
