@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is left of a run when it is over: the trace, and each node's database, read by plain SQL.
+
+The checkers see nodes only through this; no code of the store or the engine is between.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from corridor.sim.trace import Event
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRecord:
+    """One node at the end. `unseal(context, bytes)` opens what its own keys sealed."""
+
+    name: str
+    database: Path
+    unseal: Callable[[str, bytes], bytes] | None = None
+    waiting: tuple[str, ...] = ()
+
+    def rows(self, sql: str, *params: Any) -> list[Row]:
+        """Rows of a read-only look into its database."""
+        connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
+        connection.row_factory = sqlite3.Row
+        try:
+            return [dict(row) for row in connection.execute(sql, params)]
+        finally:
+            connection.close()
+
+    def tables(self) -> frozenset[str]:
+        """The names of its tables."""
+        found = self.rows("SELECT name FROM sqlite_master WHERE type = 'table'")
+        return frozenset(row["name"] for row in found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A whole run. `broken`: what apps threw; `faults`: what tasks threw and nobody took."""
+
+    events: Sequence[Event]
+    nodes: Mapping[str, NodeRecord] = field(default_factory=dict)
+    broken: Sequence[str] = ()
+    faults: Sequence[str] = ()
+
+
+class Checker(Protocol):
+    """Holds one promise of node.md i."""
+
+    name: str
+
+    def check(self, record: Record) -> Iterator[str]:
+        """One line for each thing that is wrong."""
+        ...
