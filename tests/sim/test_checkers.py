@@ -274,7 +274,6 @@ PLANTED: dict[str, tuple[str, Callable[[Scene], None]]] = {
         "act act has 0 receipts",
         sql("b", "UPDATE ledger_entry SET body = x'7b2274797065223a2278227d' WHERE id = 'got'"),
     ),
-    ),
     "agreed twice": (
         "agreement.concluded 2 times",
         lambda scene: scene.a.entry("again", "agreement.concluded", agreement=AGREEMENT),
