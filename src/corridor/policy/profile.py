@@ -217,8 +217,8 @@ _LIMITS = (
      ROOMS, "0", "100"),
     ("rounding", "cor:roundingBase", "int", "eq", "A", "multiple", "disclosure", STATISTICS,
      ROOMS, "2"),
-    ("max_groups", "cor:groups", "int", "lteq", "RA", "smaller", "resource", STATISTICS, ROOMS,
-     "1"),
+    ("max_groups", "cor:groups", "int", "lteq", "RA", "smaller", "resource", STATISTICS,
+     ("tables",), "1"),
     ("max_rows", "cor:resultRows", "int", "lteq", "RA", "smaller", "rows", ("read", "aggregate"),
      ("tables",), "1", _MILLION),
     ("time_limit", "cor:answerSeconds", "int", "lteq", "RA", "smaller", "resource", DATA, ROOMS,
@@ -332,7 +332,7 @@ NEEDED = {
     "aggregate": ("columns",), "train": ("columns", "models"), "execute": ("images",),
     "store": ("capacity",), "invoke": ("paths",),
 }  # fmt: skip
-"""Keys without which a rule means nothing; `read` needs columns in tables."""
+"""Keys without which a rule means nothing, beside those of `needed`."""
 
 PRIVACY_DEFAULTS = (
     ("privacy.per_answer", "0.5"), ("privacy.delta", "0.000001"), ("privacy.rows_per_unit", "1"),
@@ -343,8 +343,9 @@ PRIVACY_DEFAULTS = (
 def needed(action: str, service: str) -> tuple[str, ...]:
     """The keys that a rule of this action must have."""
     if action in {"read", "use"}:
-        return {"tables": ("columns",), "hosting": NEEDED["invoke"]}.get(service, ())
-    return NEEDED.get(action, ()) + (("tlp",) if service == "threats" and action == "share" else ())
+        needs = {"tables": ("columns",), "hosting": NEEDED["invoke"], "threats": ("tlp",)}
+        return needs.get(service, ())
+    return NEEDED.get(action, ()) + (("tlp",) if (action, service) == ("share", "threats") else ())
 
 
 def carries(action: str, service: str, row: Row) -> bool:
