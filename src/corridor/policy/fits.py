@@ -206,7 +206,7 @@ def _path_fits(path: str | None, allowed: tuple[str, ...]) -> bool:
     """Matched decoded; what is still encoded, or has dots to climb, matches nothing."""
     if path is None:
         return False
-    plain = unquote(path, errors="strict") if path.isascii() else path
+    plain = unquote(path, errors="replace")
     if not plain.startswith("/") or not plain.isprintable() or set(plain) & set("%\\?#*"):
         return False
     if "//" in plain or {".", ".."} & set(plain.split("/")):

@@ -171,7 +171,9 @@ def test_the_bytes_of_the_first_vector():
     )
 
 
-@pytest.mark.parametrize("text", ["a", "é\u2028\u007f", "\U0001f600", 'q"\\/', "\ufb33 دينار €", "a!"])
+@pytest.mark.parametrize(
+    "text", ["a", "é\u2028\u007f", "\U0001f600", 'q"\\/', "\ufb33 دينار €", "a!"]
+)
 def test_canonical_bytes_are_those_of_rfc_8785(text):
     value = {"b": [text, {"z": text, "a": ""}], "a": text}
     assert canonical.jcs(value) == rfc8785.dumps(value)
@@ -209,10 +211,18 @@ REFUSED = [
         "permission[0].constraint[0]",
         ODRL + "spatial isAnyOf",
     ),
-    (of(atom("odrl:spatial", "isAnyOf", [])), "permission[0].constraint[0]", ODRL + "spatial isAnyOf"),
+    (
+        of(atom("odrl:spatial", "isAnyOf", [])),
+        "permission[0].constraint[0]",
+        ODRL + "spatial isAnyOf",
+    ),
     (of(atom("odrl:count", "lteq", True)), "permission[0].constraint[0]", ODRL + "count lteq"),
     (of(atom("odrl:count", "lteq", 10**30)), "permission[0].constraint[0]", ODRL + "count lteq"),
-    (of(atom("odrl:count", "lteq", ["1", "2"])), "permission[0].constraint[0]", ODRL + "count lteq"),
+    (
+        of(atom("odrl:count", "lteq", ["1", "2"])),
+        "permission[0].constraint[0]",
+        ODRL + "count lteq",
+    ),
     (
         of(atom("odrl:count", "lteq", "5"), atom("odrl:count", "lteq", "6")),
         "permission[0]",
@@ -234,14 +244,26 @@ REFUSED = [
         "obligation[0]",
         f"{ODRL}delete {ODRL}event gt",
     ),
-    ({**of(), "obligation": [{"action": "odrl:compensate"}]}, "obligation[0].action", ODRL + "compensate"),
+    (
+        {**of(), "obligation": [{"action": "odrl:compensate"}]},
+        "obligation[0].action",
+        ODRL + "compensate",
+    ),
     (
         of(atom("purpose", "isAnyOf", ["research"])),
         "permission[0].constraint[0]",
         ODRL + "purpose isAnyOf",
     ),
-    (of(atom("cor:groupUnits", "gteq", "10")), "permission[0].constraint[0]", "cor:groupUnits gteq"),
-    (of(atom(COR + "groupUnits", "gteq", "1")), "permission[0].constraint[0]", COR + "groupUnits gteq"),
+    (
+        of(atom("cor:groupUnits", "gteq", "10")),
+        "permission[0].constraint[0]",
+        "cor:groupUnits gteq",
+    ),
+    (
+        of(atom(COR + "groupUnits", "gteq", "1")),
+        "permission[0].constraint[0]",
+        COR + "groupUnits gteq",
+    ),
     ({"permission": [{"action": "use"}] * 33}, "permission", "permission"),
 ]
 
@@ -261,12 +283,16 @@ def test_what_a_peer_adds_to_the_policy_itself_is_ignored():
 
 def test_a_doubled_constraint_of_the_same_value_is_one():
     once = of(atom("odrl:count", "lteq", "5"))
-    assert odrl.read(of(atom("odrl:count", "lteq", "5"), atom("count", "lteq", 5))) == odrl.read(once)
+    assert odrl.read(of(atom("odrl:count", "lteq", "5"), atom("count", "lteq", 5))) == odrl.read(
+        once
+    )
 
 
 def test_or_of_who_and_when_is_read_sorted():
     serbia, egypt = (atom("odrl:spatial", "isAnyOf", [code]) for code in ("RS", "EG"))
-    assert odrl.read(of({"or": [serbia, egypt]})) == odrl.read(of({"or": {"@list": [egypt, serbia]}}))
+    assert odrl.read(of({"or": [serbia, egypt]})) == odrl.read(
+        of({"or": {"@list": [egypt, serbia]}})
+    )
     assert odrl.read(of({"or": [serbia]})) == odrl.read(of(serbia))
 
 
@@ -313,10 +339,20 @@ FOREIGN = [
     (atom("odrl:spatial", "neq", "RS"), "unknown"),
     (atom("purpose", "isA", "https://w3id.org/dpv#ScientificResearch"), "known"),
     (atom(EDC + "participantId", "eq", "did:web:consumer.example"), "about-us"),
-    (atom("https://w3id.org/catenax/policy/BusinessPartnerNumber", "isAnyOf", ["BPNL000000000001"]), "about-us"),
+    (
+        atom(
+            "https://w3id.org/catenax/policy/BusinessPartnerNumber", "isAnyOf", ["BPNL000000000001"]
+        ),
+        "about-us",
+    ),
     (atom(EDC + "participantId", "eq", "did:web:other.example"), "unknown"),
     (atom("https://w3id.org/catenax/policy/Membership", "eq", "active"), "about-us"),
-    (atom("https://w3id.org/catenax/policy/FrameworkAgreement", "eq", "DataExchangeGovernance:1.0"), "unknown"),
+    (
+        atom(
+            "https://w3id.org/catenax/policy/FrameworkAgreement", "eq", "DataExchangeGovernance:1.0"
+        ),
+        "unknown",
+    ),
     (atom("odrl:payAmount", "lteq", "5"), "unknown"),
 ]
 

@@ -123,7 +123,9 @@ def test_every_row_without_a_service_that_registers_it_fails(row, examples):
     """Each operand of an example that its service does not register makes it fail, none other."""
     for example in examples.values():
         named = {
-            item["leftOperand"] for rule in example.offer["permission"] for item in rule.get("constraint", ())
+            item["leftOperand"]
+            for rule in example.offer["permission"]
+            for item in rule.get("constraint", ())
         }
         registered = OPERANDS - {row.operand}
         if row.operand in named:
