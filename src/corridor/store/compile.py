@@ -21,6 +21,13 @@ from corridor.store.tables import METADATA
 
 FOLDER = Path(__file__).parent / "sql"
 
+# as Alembic itself would make it
+_VERSION_TABLE = """\
+CREATE TABLE alembic_version (
+version_num VARCHAR(32) NOT NULL,
+CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+)"""
+
 _HEAD = """\
 -- SPDX-License-Identifier: Apache-2.0
 -- Written by corridor.store.compile from schema.py and statements.py. Do not edit.
@@ -61,8 +68,8 @@ def ddl(dialect: str) -> str:
         parts.append(_plain(str(CreateTable(table).compile(dialect=writer))))
         indexes = sorted(table.indexes, key=lambda index: str(index.name))
         parts += [_plain(str(CreateIndex(index).compile(dialect=writer))) for index in indexes]
-    parts.append(schema_ledger.TRIGGERS[dialect])
-    parts.append("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+    parts += schema_ledger.TRIGGERS[dialect]
+    parts.append(_VERSION_TABLE)
     parts.append(f"INSERT INTO alembic_version VALUES ('{HEAD}')")  # noqa: S608 - our own word
     return _HEAD + "\n" + ";\n\n".join(parts) + ";\n"
 

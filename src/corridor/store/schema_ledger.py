@@ -78,10 +78,15 @@ LEDGER_PAYLOAD = table(
     one_of="ledger digest",
 )
 
-# what is placed stays placed (evidence.md 2.4, step 6), and bodies never change
+# what is placed stays placed (evidence.md 2.4, step 6), bodies never change, nothing is taken out
 TRIGGERS = {
-    "sqlite": """\
+    "sqlite": (
+        """\
 CREATE TRIGGER ledger_entry_placed BEFORE UPDATE ON ledger_entry
 WHEN OLD."index" IS NOT NULL OR NEW.body IS NOT OLD.body OR NEW.ledger <> OLD.ledger
 BEGIN SELECT RAISE(ABORT, 'a ledger entry never changes'); END""",
+        """\
+CREATE TRIGGER ledger_entry_kept BEFORE DELETE ON ledger_entry
+BEGIN SELECT RAISE(ABORT, 'a ledger entry stays'); END""",
+    ),
 }

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """SQLite: one writer that commits units in groups, and read-only connections beside it.
 
-node.md b. The writer takes what waits (at most 256 units or 8 MiB), runs each unit in a savepoint
-of one transaction, places the new ledger entries, commits once, and only then tells the loop, with
-one call a batch. A unit whose guard misses is rolled back alone. What the file system refuses fails
-the whole batch with StoreUnavailable, and the next batch tries again.
-
-With `threads=False` (the simulator) the writer is a callback of the loop, and all reads are inline.
+node.md b. The writer takes what waits (at most 256 units or 8 MiB), commits it as one transaction,
+and only then tells the loop, with one call a batch. When it has nothing to do it moves the log into
+the database file. With `threads=False` (the simulator) the writer is a callback of the loop, and
+all reads are inline.
 """
 
 from __future__ import annotations
@@ -17,253 +15,18 @@ import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from corridor.errors import CorridorError, EvidenceBroken, Invalid, StoreUnavailable
+from corridor.errors import CorridorError, StoreUnavailable
 from corridor.limits import Limits
-from corridor.store.revision import HEAD, REVISIONS
-from corridor.store.sequence import Sequencer
-from corridor.store.texts import schema, statements
-from corridor.store.unit import Conflict, Leaf, Statement, Unit
+from corridor.store.commit import DIALECT, Committer, Job, away, connect, unavailable
+from corridor.store.rows import Row
+from corridor.store.unit import Statement, Unit
 from corridor.world import Clock, Disk
-
-Row = tuple[Any, ...]
 
 IDLE_S = 0.5
 READERS = 2
-WAL_PAGES_MAX = 8192  # 32 MiB: a busy writer checkpoints by itself from there on
-
-_AWAY = frozenset(
-    {
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_INTERRUPT,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_PROTOCOL,
-        sqlite3.SQLITE_NOTADB,
-    }
-)
-_KEPT = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-_TAKEN = frozenset({sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY})
-
-
-def connect(disk: Disk, name: str, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection without transactions of its own, that refuses what a hostile file could hold."""
-    connection: sqlite3.Connection = disk.connect(name, read_only=read_only)
-    connection.isolation_level = None
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA trusted_schema = OFF")
-    connection.execute("PRAGMA busy_timeout = 5000")
-    return connection
-
-
-def prepare(disk: Disk, name: str) -> None:
-    """Make an empty database one of the newest revision; check the revision of any other.
-
-    Then place the ledger entries that a crash left unplaced.
-    """
-    try:
-        connection = connect(disk, name)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            _revise(connection)
-        finally:
-            connection.close()
-        committer = Committer(disk, name, statements(Sqlite.dialect))
-        committer.place()
-        committer.close()
-    except sqlite3.Error as error:
-        raise unavailable(error) from error
-
-
-def _revise(connection: sqlite3.Connection) -> None:
-    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
-    if not tables:
-        connection.execute("BEGIN IMMEDIATE")
-        for sql in schema(Sqlite.dialect):
-            connection.execute(sql)
-        connection.execute("COMMIT")
-        return
-    if "alembic_version" not in tables:
-        raise Invalid("this database is not one of Corridor", code="store-foreign")
-    found = {row[0] for row in connection.execute("SELECT version_num FROM alembic_version")}
-    if found == {HEAD}:
-        return
-    if found < set(REVISIONS):
-        raise Invalid(f"the database is of revision {min(found, default='')}", code="store-older")
-    raise Invalid("the database is of a newer version of Corridor", code="store-newer")
-
-
-def away(error: sqlite3.Error) -> bool:
-    """Whether the file or its system is at fault, and not the statement."""
-    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _AWAY
-
-
-def unavailable(error: sqlite3.Error) -> StoreUnavailable:
-    """What callers see of it; the engine's own words go to the log only."""
-    return StoreUnavailable("the database cannot be used now", cause=str(error))
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """A unit on its way, and who waits for it."""
-
-    unit: Unit
-    size: int
-    future: asyncio.Future[None]
-    error: Exception | None = None
-
-
-class Transaction:
-    """One connection's open transaction, as the sequencer sees it."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._execute = connection.execute
-
-    def rows(self, statement: Statement, params: Mapping[str, Any]) -> list[Row]:
-        """What a query gives."""
-        return self._execute(statement.sql, params).fetchall()
-
-    def change(self, statement: Statement, params: Mapping[str, Any]) -> int:
-        """How many rows a write touched."""
-        return self._execute(statement.sql, params).rowcount
-
-
-class Committer:
-    """Runs batches of units on one connection. Knows no thread and no loop."""
-
-    def __init__(self, disk: Disk, name: str, texts: Mapping[str, Statement]) -> None:
-        self._disk = disk
-        self._name = name
-        self._t = texts
-        self._sequencer = Sequencer(texts)
-        self._held: sqlite3.Connection | None = None
-
-    def connection(self) -> sqlite3.Connection:
-        """The connection, opened anew where it was given up."""
-        if self._held is None:
-            self._held = connect(self._disk, self._name)
-            self._held.execute("PRAGMA journal_mode = WAL")
-            self._held.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES_MAX}")
-        return self._held
-
-    def place(self) -> int:
-        """Place what a crash left without an index."""
-        connection = self.connection()
-        connection.execute("BEGIN IMMEDIATE")
-        placed = self._sequencer.place(Transaction(connection))
-        connection.execute("COMMIT")
-        return placed
-
-    def commit(self, jobs: Sequence[Job]) -> None:
-        """Run the units in order, as one transaction. Each job's `error` says what became of it."""
-        try:
-            connection = self.connection()
-            connection.execute("BEGIN IMMEDIATE")
-            if self._run(connection, jobs):
-                self._sequencer.place(Transaction(connection))
-            connection.execute("COMMIT")
-        except (sqlite3.Error, EvidenceBroken) as error:
-            self._give_up(error)
-            told = error if isinstance(error, sqlite3.Error) else sqlite3.Error(error.what)
-            for job in jobs:
-                job.error = unavailable(told)
-
-    def _run(self, connection: sqlite3.Connection, jobs: Sequence[Job]) -> bool:
-        """Each unit whole or not at all; whether there are ledger entries to place."""
-        run = Transaction(connection)
-        leaves = False
-        for job in jobs:
-            connection.execute("SAVEPOINT unit")
-            try:
-                self._apply(run, job.unit)
-            except sqlite3.Error as error:
-                if away(error):
-                    raise
-                job.error = CorridorError(
-                    "the store was given what it cannot run", cause=str(error)
-                )
-            except CorridorError as error:
-                job.error = error
-            if job.error is not None:
-                connection.execute("ROLLBACK TO unit")
-            elif job.unit.leaves:
-                leaves = True
-            connection.execute("RELEASE unit")
-        return leaves
-
-    def _apply(self, run: Transaction, unit: Unit) -> None:
-        for write in unit.writes:
-            try:
-                touched = run.change(write.statement, write.params)
-            except sqlite3.IntegrityError as error:
-                if error.sqlite_errorcode in _TAKEN:
-                    raise Conflict(write) from error
-                raise
-            if write.expect is not None and touched != write.expect:
-                raise Conflict(write)
-        for leaf in unit.leaves:
-            self._append(run, leaf)
-
-    def _append(self, run: Transaction, leaf: Leaf) -> None:
-        row = {
-            "participant": leaf.participant,
-            "id": leaf.id,
-            "type": leaf.type,
-            "thread": leaf.thread,
-            "time": leaf.time,
-            "body": leaf.body,
-        }
-        if run.change(self._t["ledger_entry.append"], row) != 1:
-            raise StoreUnavailable("the ledger takes no entries", code="ledger-fenced")
-        for payload in leaf.payloads:
-            beside = {
-                "participant": leaf.participant,
-                "entry": leaf.id,
-                "slot": payload.slot,
-                "digest": payload.digest,
-                "sealed": payload.sealed,
-            }
-            run.change(self._t["ledger_payload.append"], beside)
-
-    def _give_up(self, error: Exception) -> None:
-        """Roll back; drop a connection that may be broken, so that the next batch opens one."""
-        held = self._held
-        if held is None:
-            return
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_BUSY) & 0xFF
-        try:
-            if held.in_transaction:
-                held.execute("ROLLBACK")
-        except sqlite3.Error:
-            code = sqlite3.SQLITE_IOERR
-        if code not in _KEPT:
-            self._held = None
-            held.close()
-
-    def checkpoint(self, *, truncate: bool = False) -> None:
-        """Move the log into the database file. Failing is harmless: the log stays."""
-        if self._held is not None:
-            mode = "TRUNCATE" if truncate else "PASSIVE"
-            try:
-                self._held.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
-            except sqlite3.Error as error:
-                self._give_up(error)
-
-    def close(self) -> None:
-        """Truncate the log and close."""
-        self.checkpoint(truncate=True)
-        if self._held is not None:
-            self._held.close()
-            self._held = None
 
 
 def _size(unit: Unit) -> int:
@@ -281,7 +44,7 @@ def _size(unit: Unit) -> int:
 class Sqlite:
     """A database file: `run`, `read`, `scan`. Used from one event loop."""
 
-    dialect = "sqlite"
+    dialect = DIALECT
 
     def __init__(
         self,
@@ -299,7 +62,7 @@ class Sqlite:
         self._closed = False
         self.last_commit = clock.monotonic()
         self._reader: sqlite3.Connection | None = None
-        self._scanning = threading.local()
+        self._idle: deque[sqlite3.Connection] = deque()
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._inline: deque[Job] = deque()
         self._thread: threading.Thread | None = None
@@ -408,10 +171,10 @@ class Sqlite:
                 self._reader = connect(self._disk, self._name, read_only=True)
             return self._reader.execute(statement.sql, params).fetchall()
         except sqlite3.Error as error:
-            if not away(error):
-                raise CorridorError(f"{statement.name} cannot be read", cause=str(error)) from error
-            self._reader = None
-            raise unavailable(error) from error
+            if away(error) and self._reader is not None:
+                self._reader.close()
+                self._reader = None
+            raise _unread(statement, error) from error
 
     async def scan(self, statement: Statement, params: Mapping[str, Any]) -> list[Row]:
         """Rows, read by another thread: for what looks at many."""
@@ -421,17 +184,21 @@ class Sqlite:
         return await loop.run_in_executor(self._pool, self._scan, statement, params)
 
     def _scan(self, statement: Statement, params: Mapping[str, Any]) -> list[Row]:
-        held: sqlite3.Connection | None = getattr(self._scanning, "connection", None)
+        """On a reader thread: each has at most one connection, shared with nobody while it runs."""
+        held: sqlite3.Connection | None = None
         try:
-            if held is None:
-                held = connect(self._disk, self._name, read_only=True)
-                self._scanning.connection = held
+            held = (
+                self._idle.pop() if self._idle else connect(self._disk, self._name, read_only=True)
+            )
             return held.execute(statement.sql, params).fetchall()
         except sqlite3.Error as error:
-            if not away(error):
-                raise CorridorError(f"{statement.name} cannot be read", cause=str(error)) from error
-            self._scanning.connection = None
-            raise unavailable(error) from error
+            if away(error) and held is not None:
+                held.close()
+                held = None
+            raise _unread(statement, error) from error
+        finally:
+            if held is not None:
+                self._idle.append(held)
 
     async def close(self) -> None:
         """Write what waits, truncate the log, close. Later units get StoreUnavailable."""
@@ -443,6 +210,8 @@ class Sqlite:
             self._reader = None
         if self._pool is not None:
             self._pool.shutdown(wait=True)
+        while self._idle:
+            self._idle.pop().close()
         if self._thread is not None:
             self._queue.put(None)
             await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
@@ -450,6 +219,12 @@ class Sqlite:
             while self._inline:
                 self._turn()
             self._committer.close()
+
+
+def _unread(statement: Statement, error: sqlite3.Error) -> CorridorError:
+    if away(error):
+        return unavailable(error)
+    return CorridorError(f"{statement.name} cannot be read", cause=str(error))
 
 
 def _tell(batch: Sequence[Job], settle: Any) -> None:

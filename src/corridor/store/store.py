@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 from corridor.errors import Invalid, Problem
 from corridor.limits import Limits
-from corridor.store import sqlite
 from corridor.store.agreements import Agreements, Duties
 from corridor.store.boxes import Inbox, Outbox
+from corridor.store.commit import DIALECT, prepare
 from corridor.store.counters import Counters, Reservations
 from corridor.store.events import Events
 from corridor.store.keys import SeenTokens, SigningKeys
@@ -22,6 +22,7 @@ from corridor.store.peers import Peers
 from corridor.store.people import Grants, Idempotency
 from corridor.store.rows import Bound, Row
 from corridor.store.sessions import Acts, Revocations, Sessions
+from corridor.store.sqlite import Sqlite
 from corridor.store.texts import statements
 from corridor.store.transfers import Transfers
 from corridor.store.unit import Statement, Unit
@@ -139,6 +140,6 @@ def open_store(
     if scheme != "sqlite" or not found or not name:
         problem = Problem("database.url", "only sqlite:///NAME is known", "invalid")
         raise Invalid("this database cannot be used", problems=[problem])
-    sqlite.prepare(disk, name)
-    texts = statements(sqlite.Sqlite.dialect)
-    return Store(sqlite.Sqlite(disk, clock, name, texts=texts, limits=limits, threads=threads))
+    prepare(disk, name)
+    texts = statements(DIALECT)
+    return Store(Sqlite(disk, clock, name, texts=texts, limits=limits, threads=threads))

@@ -28,10 +28,10 @@ def statements(dialect: str) -> Mapping[str, Statement]:
 def schema(dialect: str) -> tuple[str, ...]:
     """The statements that make an empty database one of the newest revision."""
     text = (FOLDER / f"schema.{dialect}.sql").read_text(encoding="utf-8")
-    return tuple(_parts(text))
+    return tuple(parts(text))
 
 
-def _parts(text: str) -> Iterator[str]:
+def parts(text: str) -> Iterator[str]:
     """Statements end in `;` and an empty line; a trigger's body has neither."""
     for part in text.split("\n\n"):
         lines = [line for line in part.splitlines() if not line.startswith("--")]

@@ -663,6 +663,12 @@ CREATE TRIGGER ledger_entry_placed BEFORE UPDATE ON ledger_entry
 WHEN OLD."index" IS NOT NULL OR NEW.body IS NOT OLD.body OR NEW.ledger <> OLD.ledger
 BEGIN SELECT RAISE(ABORT, 'a ledger entry never changes'); END;
 
-CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY);
+CREATE TRIGGER ledger_entry_kept BEFORE DELETE ON ledger_entry
+BEGIN SELECT RAISE(ABORT, 'a ledger entry stays'); END;
+
+CREATE TABLE alembic_version (
+version_num VARCHAR(32) NOT NULL,
+CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
 
 INSERT INTO alembic_version VALUES ('0001');
