@@ -207,7 +207,7 @@ def _path_fits(path: str | None, allowed: tuple[str, ...]) -> bool:
     if path is None:
         return False
     plain = unquote(path, errors="replace")
-    if not plain.startswith("/") or not plain.isprintable() or set(plain) & set("%\\?#*"):
+    if not plain.startswith("/") or not plain.isprintable() or set(plain) & set("%\\?#*\ufffd")):
         return False
     if "//" in plain or {".", ".."} & set(plain.split("/")):
         return False

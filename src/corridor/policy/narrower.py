@@ -7,12 +7,14 @@ A partial order on normal forms: what A allows, B allows. `NARROWER` says asked 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
 
 from corridor.policy import profile, values
 from corridor.policy.model import Constraint, Either, OdrlRule, Policy, Value
 from corridor.policy.profile import BY_IRI, BY_TERM, DUTIES, NOTICE, ODRL, SINGLE, Row
+from corridor.policy.windows import LIFE
 
 
 class Relation(StrEnum):
@@ -112,7 +114,7 @@ def _public(term: tuple[str, str], rule: OdrlRule) -> str:
 
 
 def _tighter(term: tuple[str, str], a: Value, b: Value) -> bool:
-    """a ⊑ b by the profile's last column; without a row only the same value will do."""
+    """Whether a ⊑ b by the profile's last column; without a row only the same value will do."""
     row = BY_TERM.get(term)
     return a == b or (row is not None and _TIGHTER[row.tighter](row, _texts(a), _texts(b)))
 
@@ -143,7 +145,7 @@ def _larger(row: Row, a: Texts, b: Texts) -> bool:
 def _number(row: Row, value: Texts) -> Decimal:
     match row.type:
         case "instant":
-            return Decimal(str(values.moment(value[0]).timestamp()))
+            return Decimal((values.moment(value[0]) - LIFE) // timedelta(microseconds=1))
         case "duration":
             return Decimal(values.span(value[0]).total_seconds())
         case _:
