@@ -45,6 +45,8 @@ USES = {"read": _READ, "aggregate": _AGGREGATE, "train": _TRAIN}
 
 _FILTER = frozenset({"filter"})
 _NOTHING: frozenset[str] = frozenset()
+# Still encoded, climbing, beyond the path, or what no UTF-8 decodes to.
+_NEVER_IN_A_PATH = frozenset("%\\?#*\ufffd")
 
 
 def misfit(point: Point, action: str, limits: AnyLimits, facts: Facts) -> Misfit | None:
@@ -207,7 +209,7 @@ def _path_fits(path: str | None, allowed: tuple[str, ...]) -> bool:
     if path is None:
         return False
     plain = unquote(path, errors="replace")
-    if not plain.startswith("/") or not plain.isprintable() or set(plain) & set("%\\?#*\ufffd")):
+    if not plain.startswith("/") or not plain.isprintable() or set(plain) & _NEVER_IN_A_PATH:
         return False
     if "//" in plain or {".", ".."} & set(plain.split("/")):
         return False
