@@ -19,7 +19,7 @@ from corridor.store.revision import HEAD, REVISIONS
 from corridor.store.rows import Row
 from corridor.store.sequence import Sequencer
 from corridor.store.texts import schema, statements
-from corridor.store.unit import Conflict, Leaf, Statement, Unit
+from corridor.store.unit import Conflict, Leaf, Statement, Unit, Write
 from corridor.world import Disk
 
 DIALECT = "sqlite"
@@ -214,18 +214,22 @@ class Committer:
 
     def _apply(self, run: Transaction, unit: Unit) -> None:
         for write in unit.writes:
-            try:
-                touched = run.change(write.statement, write.params)
-            except sqlite3.IntegrityError as error:
-                if error.sqlite_errorcode in _TAKEN:
-                    raise Conflict(write) from error
-                raise
+            touched = self._change(run, write)
             if write.expect is not None and touched != write.expect:
                 raise Conflict(write)
         for leaf in unit.leaves:
             self._append(run, leaf)
 
+    def _change(self, run: Transaction, write: Write) -> int:
+        try:
+            return run.change(write.statement, write.params)
+        except sqlite3.IntegrityError as error:
+            if error.sqlite_errorcode in _TAKEN:
+                raise Conflict(write) from error
+            raise
+
     def _append(self, run: Transaction, leaf: Leaf) -> None:
+        """The entry and what lies beside it; it has no index before the batch ends."""
         row = {
             "participant": leaf.participant,
             "id": leaf.id,
@@ -234,7 +238,7 @@ class Committer:
             "time": leaf.time,
             "body": leaf.body,
         }
-        if run.change(self._t["ledger_entry.append"], row) != 1:
+        if self._change(run, Write(self._t["ledger_entry.append"], row)) != 1:
             raise StoreUnavailable("the ledger takes no entries", code="ledger-fenced")
         for payload in leaf.payloads:
             beside = {
@@ -244,7 +248,7 @@ class Committer:
                 "digest": payload.digest,
                 "sealed": payload.sealed,
             }
-            run.change(self._t["ledger_payload.append"], beside)
+            self._change(run, Write(self._t["ledger_payload.append"], beside))
 
     def _give_up(self, error: Exception) -> None:
         """Roll back; drop a connection that may be broken, so that the next batch opens one."""

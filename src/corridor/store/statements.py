@@ -25,6 +25,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    true,
     update,
 )
 
@@ -51,7 +52,8 @@ def one_of(column: ColumnElement[Any], *words: str) -> ColumnElement[bool]:
 def bound(table: Table, *names: str) -> ColumnElement[bool]:
     """Each named column equals the parameter of its name; the participant's always does."""
     owner = ("participant",) if "participant" in table.c else ()
-    return and_(*(table.c[name] == P(name) for name in dict.fromkeys((*owner, *names))))
+    each = dict.fromkeys((*owner, *names))
+    return and_(true(), *(table.c[name] == P(name) for name in each))
 
 
 def rows(table: Table, *where: ColumnElement[bool]) -> Select[Any]:

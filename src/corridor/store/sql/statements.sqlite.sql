@@ -91,13 +91,13 @@ WHERE api_token.user_id = :user_id ORDER BY api_token.pk;
 -- api_token.page
 SELECT api_token.pk, api_token.token_id, api_token.user_id, api_token.kind, api_token.prefix, api_token.sha256, api_token.roles, api_token.scope, api_token.csrf, api_token.created, api_token.expires, api_token.last_used
 FROM api_token
-WHERE api_token.pk > :after ORDER BY api_token.pk
+WHERE api_token.pk > :after AND 1 = 1 ORDER BY api_token.pk
 LIMIT :limit;
 
 -- api_token.purge
-DELETE FROM api_token WHERE api_token.pk IN (SELECT api_token.pk
+DELETE FROM api_token WHERE 1 = 1 AND api_token.pk IN (SELECT api_token.pk
 FROM api_token
-WHERE api_token.expires < :before ORDER BY api_token.expires
+WHERE 1 = 1 AND api_token.expires < :before ORDER BY api_token.expires
 LIMIT :limit);
 
 -- api_token.update
@@ -385,7 +385,7 @@ INSERT INTO ledger_chain (ledger, thread, number, leaf) VALUES (:ledger, :thread
 -- ledger_chain.page
 SELECT ledger_chain.pk, ledger_chain.ledger, ledger_chain.thread, ledger_chain.number, ledger_chain.leaf
 FROM ledger_chain
-WHERE ledger_chain.pk > :after ORDER BY ledger_chain.pk
+WHERE ledger_chain.pk > :after AND 1 = 1 ORDER BY ledger_chain.pk
 LIMIT :limit;
 
 -- ledger_chain.put
@@ -417,7 +417,7 @@ LIMIT 1;
 -- ledger_checkpoint.page
 SELECT ledger_checkpoint.pk, ledger_checkpoint.ledger, ledger_checkpoint.size, ledger_checkpoint.note, ledger_checkpoint.at
 FROM ledger_checkpoint
-WHERE ledger_checkpoint.pk > :after ORDER BY ledger_checkpoint.pk
+WHERE ledger_checkpoint.pk > :after AND 1 = 1 ORDER BY ledger_checkpoint.pk
 LIMIT :limit;
 
 -- ledger_entry.append
@@ -463,7 +463,7 @@ LIMIT :limit;
 -- ledger_entry.page
 SELECT ledger_entry.pk, ledger_entry.ledger, ledger_entry.id, ledger_entry.type, ledger_entry.thread, ledger_entry.time, ledger_entry.body, ledger_entry."index", ledger_entry.number, ledger_entry.prior, ledger_entry.leaf
 FROM ledger_entry
-WHERE ledger_entry.pk > :after ORDER BY ledger_entry.pk
+WHERE ledger_entry.pk > :after AND 1 = 1 ORDER BY ledger_entry.pk
 LIMIT :limit;
 
 -- ledger_entry.place
@@ -509,7 +509,7 @@ WHERE ledger_payload.ledger = :ledger AND ledger_payload.entry = :entry ORDER BY
 -- ledger_payload.page
 SELECT ledger_payload.pk, ledger_payload.ledger, ledger_payload.entry, ledger_payload.slot, ledger_payload.digest, ledger_payload.sealed, ledger_payload.erased
 FROM ledger_payload
-WHERE ledger_payload.pk > :after ORDER BY ledger_payload.pk
+WHERE ledger_payload.pk > :after AND 1 = 1 ORDER BY ledger_payload.pk
 LIMIT :limit;
 
 -- ledger_payload.update
@@ -526,7 +526,7 @@ INSERT INTO ledger_tile (ledger, level, n, hashes) VALUES (:ledger, :level, :n, 
 -- ledger_tile.page
 SELECT ledger_tile.pk, ledger_tile.ledger, ledger_tile.level, ledger_tile.n, ledger_tile.hashes
 FROM ledger_tile
-WHERE ledger_tile.pk > :after ORDER BY ledger_tile.pk
+WHERE ledger_tile.pk > :after AND 1 = 1 ORDER BY ledger_tile.pk
 LIMIT :limit;
 
 -- ledger_tile.put
@@ -546,7 +546,7 @@ INSERT INTO meta (name, value) VALUES (:name, :value);
 -- meta.page
 SELECT meta.pk, meta.name, meta.value
 FROM meta
-WHERE meta.pk > :after ORDER BY meta.pk
+WHERE meta.pk > :after AND 1 = 1 ORDER BY meta.pk
 LIMIT :limit;
 
 -- meta.put
@@ -613,7 +613,7 @@ INSERT INTO node_process (process_id, started, beat, version, host) VALUES (:pro
 -- node_process.page
 SELECT node_process.pk, node_process.process_id, node_process.started, node_process.beat, node_process.version, node_process.host
 FROM node_process
-WHERE node_process.pk > :after ORDER BY node_process.pk
+WHERE node_process.pk > :after AND 1 = 1 ORDER BY node_process.pk
 LIMIT :limit;
 
 -- node_process.update
@@ -728,7 +728,7 @@ INSERT INTO participant (slug, did, title, mode, settings, state, created, ver) 
 -- participant.page
 SELECT participant.pk, participant.slug, participant.did, participant.title, participant.mode, participant.settings, participant.state, participant.created, participant.ver
 FROM participant
-WHERE participant.pk > :after ORDER BY participant.pk
+WHERE participant.pk > :after AND 1 = 1 ORDER BY participant.pk
 LIMIT :limit;
 
 -- participant.update
@@ -965,7 +965,7 @@ INSERT INTO user (user_id, login, name, oidc_iss, oidc_sub, state, created, ver)
 -- user.page
 SELECT user.pk, user.user_id, user.login, user.name, user.oidc_iss, user.oidc_sub, user.state, user.created, user.ver
 FROM user
-WHERE user.pk > :after ORDER BY user.pk
+WHERE user.pk > :after AND 1 = 1 ORDER BY user.pk
 LIMIT :limit;
 
 -- user.update
