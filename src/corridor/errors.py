@@ -74,6 +74,7 @@ class Problem:
     code: str
     line: int = 0
     source: str = ""
+    mend: str = ""
 
     def __str__(self) -> str:
         where = f"{self.source}:{self.line}  " if self.source else ""
@@ -490,6 +491,17 @@ CODES: dict[str, Code] = {
     ),
     # what people give
     "invalid": Code("this cannot be used", "mend what is listed", E.USAGE, 400),
+    "setting-unknown": Code("no such setting", "corridor help settings", E.CONFIGURATION),
+    "setting-invalid": Code(
+        "a setting that cannot be used", "corridor help settings", E.CONFIGURATION
+    ),
+    "setting-missing": Code("a setting is missing", "corridor help settings", E.CONFIGURATION),
+    "setting-later": Code(
+        "this version of Corridor cannot do that", "leave the setting out", E.CONFIGURATION
+    ),
+    "setting-unreadable": Code(
+        "the file of settings cannot be read", "corridor init writes one", E.CONFIGURATION
+    ),
     "internal": Code("a bug in Corridor", "report it with the reference", E.FAILED, 500),
     "evidence-broken": Code(
         "evidence does not verify", "corridor audit verify", E.NOT_VERIFIED, 409
