@@ -28,9 +28,16 @@ What the peer says meanwhile is judged in this order.
 5. Otherwise illegal (400).
 
 After a resume. A consumer that resumes gets a second START of the provider, with a new address,
-in STARTED: the arrows of `resumed`, legal only where the caller says that a resume was asked for.
-Such a START may be that one, or a new resume by a provider that has heard our pending SUSPEND:
-the rank decides as in 4 (it waits), and both readings end alike.
+in STARTED: the arrows of `resumed`, legal only where the caller says that one is still to come.
+The provider, while that START is on its way, takes an end but lets a SUSPEND wait: else the START
+could arrive after it, where it is a resume that nobody wished. A consumer with a word of its own
+pending cannot tell this START from a new resume by a provider that has heard the word. It takes
+the START and makes its word a wish again, to be said anew under a new id, which fits both.
+
+What no machine can tell. The protocol numbers nothing. A SUSPEND that both had already agreed on
+(4) and that is still on its way when the provider's next START is pending, reads as the answer to
+that START (2). The sides then differ until the next word is refused and its sender looks at the
+peer's state (`node.md` c, delivery).
 
 Intent. While a word is pending the wish to say another can only be kept if it is one of those
 with a rank. It is said when the pending word clears, where it is still legal then.
@@ -124,8 +131,8 @@ class Machine:
     def hear(self, process: Process, step: str, *, after_resume: bool = False) -> Heard:
         """Judge a step of the peer, in the order of the theory above.
 
-        `after_resume`: the last thing we said was a START (as consumer) and its address is still
-        to come. Raises RemoteProtocolError (illegal-transition) or PeerMustWait.
+        `after_resume`: as consumer we said START, and no START of the provider came since. Raises
+        RemoteProtocolError (illegal-transition) or PeerMustWait.
         """
         sender, pending = process.us.other, process.pending
         if pending is None:
@@ -138,7 +145,13 @@ class Machine:
             return replace(self.hear(created, step), acknowledged=pending)
         before = self.next_state(process.state, sender, step)
         if before is None and after_resume and (process.state, sender, step) in self.resumed:
-            return self._crossed(process, step, self.resumed[process.state, sender, step])
+            moved = self._moved(process, self.resumed[process.state, sender, step])
+            wish = max(pending, process.intent or pending, key=self.rank)
+            return Heard(self._wishing(moved, wish), yielded=pending)
+        if before is not None and (process.state, process.us, pending) in self.resumed:
+            if before not in self.final:
+                raise PeerMustWait(f"{pending} is on its way to you; send {step} again after it")
+            return Heard(self._moved(process, before), superseded=pending)
         after = self.next_state(self._target(process), sender, step)
         if before is None:
             if after is None:  # (5)
@@ -271,13 +284,18 @@ class Machine:
         return arrived if process.intent is None else self._wishing(arrived, process.intent)
 
     def _wishing(self, process: Process, step: str | None) -> Process:
-        """Set the intent, if it has a rank and is legal now or once our pending word is heard."""
+        """Set the intent, if it has a rank and a chance.
+
+        It has one where it is legal once our pending word is heard, or outranks that word and is
+        legal if the word is lost.
+        """
         if step is None or self.rank(step) == 0:
             return replace(process, intent=None)
-        states = {process.state}
-        if process.pending is not None:
-            states.add(self._target(process))
-        legal = any(self.next_state(state, process.us, step) is not None for state in states)
+        legal = process.pending is None or self.rank(step) > self.rank(process.pending)
+        legal = legal and self.next_state(process.state, process.us, step) is not None
+        if not legal and process.pending is not None:
+            target = self._target(process)
+            legal = self.next_state(target, process.us, step) is not None
         return replace(process, intent=step if legal else None)
 
     def _illegal(self, state: str | None, sender: Role, step: str) -> RemoteProtocolError:

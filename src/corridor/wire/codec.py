@@ -261,7 +261,7 @@ _SHAPES: dict[str, Callable[[Any], Any]] = {
     "reason": _reasons,
     "offer": _verbatim,
     "agreement": _verbatim,
-    "filter": _verbatim,
+    "filter": lambda value: [value] if type(value) is dict else value,
     "hasPolicy": _each(_verbatim, least=1),
     "dataAddress": _typed("DataAddress"),
     "endpointProperties": _each(_typed("EndpointProperty"), least=1),

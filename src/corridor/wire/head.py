@@ -67,7 +67,7 @@ def head(policy: Mapping[str, Any]) -> Head:
         raise ValueError("a policy needs a permission or a prohibition")
     return Head(
         id=texts["@id"],
-        type=_type(plain.get("@type")),
+        type=_type(plain["@type"]) if "@type" in plain else None,
         target=texts.get("target"),
         assigner=texts.get("assigner"),
         assignee=texts.get("assignee"),
@@ -114,9 +114,7 @@ def _string(value: Any, name: str) -> str:
     return value
 
 
-def _type(value: Any) -> str | None:
-    if value is None:
-        return None
+def _type(value: Any) -> str:
     text = _string(value, "@type")
     return PLAIN.get(text, text)
 
