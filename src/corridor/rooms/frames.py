@@ -15,6 +15,9 @@ import msgspec
 
 HEADER = struct.Struct(">I")
 BLOCK_BYTES_MAX = 1 << 20
+# The zygote's words, on a socket of their own.
+READY, MISSING, THREADS = b"ready", b"missing", b"threads"
+FORKED, FAILED = b"forked", b"failed"
 FRAME_BYTES_MAX = BLOCK_BYTES_MAX + 4096
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from importlib.machinery import BuiltinImporter, FrozenImporter
 from typing import Any, NoReturn
 
 from corridor.errors import CorridorError, Invalid, QueryRefused, Refused
@@ -41,6 +42,9 @@ def _live(allowed: frozenset[str], parent: int) -> None:
     if not isinstance(job, Job):
         return
     work = _find(job.work, allowed)
+    # Libraries look for others at odd times. What the zygote has not imported is not there:
+    # a clean "no such module" is what they expect, a file that may not be opened is not.
+    sys.meta_path[:] = [BuiltinImporter, FrozenImporter]
     sandbox.build(job, parent)
     args = frames.read(NODE)
     if not isinstance(args, Args):

@@ -16,8 +16,10 @@ from pathlib import Path
 
 import corridor
 from corridor.errors import PeerMustWait, Refused
-from corridor.rooms import zygote
+from corridor.rooms import frames
 
+# Named, not imported: what is run as a program must not have been loaded as a module before.
+_ZYGOTE = "corridor.rooms.zygote"
 _SOCKET_BYTES = 1 << 21
 _SOURCE = str(Path(corridor.__file__).parent.parent)
 # All that a zygote and its workers have in their environment: no secret can be in it.
@@ -27,6 +29,7 @@ _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OMP_THREAD_LIMIT": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",  # pyarrow 26 starts one at import
 }
 
 
@@ -89,7 +92,7 @@ class Zygote:
         with theirs:
             # On the loop's thread: the death signal follows the thread that started a process.
             process = subprocess.Popen(  # noqa: S603, ASYNC220  # our own module; a millisecond
-                [sys.executable, "-s", "-m", zygote.__name__, *modules],
+                [sys.executable, "-s", "-m", _ZYGOTE, *modules],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -105,10 +108,10 @@ class Zygote:
         except BaseException:
             await it.close()
             raise
-        if word == zygote.READY:
+        if word == frames.READY:
             return it
         await it.close()
-        if word == zygote.MISSING:
+        if word == frames.MISSING:
             raise Refused("a library that this service needs is missing", code="room-unavailable")
         raise PeerMustWait("rooms cannot be made now", code="room-fault")
 
@@ -129,7 +132,7 @@ class Zygote:
         except BaseException:
             ours.close()
             raise
-        if word != zygote.FORKED or len(descriptors) != 1:
+        if word != frames.FORKED or len(descriptors) != 1:
             ours.close()
             raise PeerMustWait("rooms cannot be made now", code="room-fault")
         return Worker(ours, descriptors[0])

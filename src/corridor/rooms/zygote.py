@@ -17,12 +17,7 @@ import sys
 from pathlib import Path
 
 from corridor.rooms import inside, sandbox
-
-READY = b"ready"
-MISSING = b"missing"
-THREADS = b"threads"
-FORKED = b"forked"
-FAILED = b"failed"
+from corridor.rooms.frames import FAILED, FORKED, MISSING, READY, THREADS
 
 
 def main(modules: list[str]) -> int:

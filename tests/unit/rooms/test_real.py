@@ -110,7 +110,7 @@ def test_a_worker_holds_three_descriptors_and_no_environment_of_ours(
         assert "CORRIDOR_SECRET" not in held["environment"]
         assert set(held["environment"]) <= {
             "PYTHONPATH", "LC_ALL", "LC_CTYPE", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS",
-            "MKL_NUM_THREADS", "OMP_THREAD_LIMIT",
+            "MKL_NUM_THREADS", "OMP_THREAD_LIMIT", "JE_ARROW_MALLOC_CONF",
         }  # fmt: skip
 
     with_rooms(test)

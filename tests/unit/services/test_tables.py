@@ -1,0 +1,561 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables, through a real room: what is agreed comes out, typed, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import sqlite3
+from collections.abc import Awaitable, Callable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+from tests.unit.services.visits import RecordedVisit, blocks, content
+
+from corridor.errors import CorridorError, Invalid, NotFound, QueryRefused, Refused
+from corridor.limits import Limits
+from corridor.policy.bounds import Columns, TableLimits
+from corridor.policy.judge import Facts
+from corridor.policy.permit import Permit, Rule, When, Who
+from corridor.rooms import RealRooms
+from corridor.services import Offered, PlaneRequest
+from corridor.services.tables import WORKS, Tables, connect
+
+RESEARCH = "https://w3id.org/dpv#ScientificResearch"
+
+
+def rule(key: str = "read-1", purposes: frozenset[str] | None = None, **limits: Any) -> Rule:
+    return Rule(
+        key=key,
+        action="read",
+        who=Who(),
+        when=When(),
+        purposes=purposes,
+        approvals=frozenset(),
+        quotas=(),
+        limits=TableLimits(**limits),
+    )
+
+
+def permit(*rules: Rule) -> Permit:
+    return Permit(
+        agreement="urn:uuid:1", agreement_hash="", terms_hash="", permit_hash="", asset="a",
+        provider="did:web:p", consumer="did:web:c", service="tables", agreed=None, rules=rules,
+        forbid=frozenset(), promises=(), duties=(), notice=timedelta(),
+    )  # fmt: skip
+
+
+AGREED = Columns(
+    dimensions=frozenset({"region", "year", "day"}),
+    measures=(("kwh", None),),
+    filters=frozenset({"income"}),
+    unit="household",
+)
+
+
+def columns_of(facts: Facts) -> str:
+    """The judge's rule `columns`, for AGREED."""
+    returnable = AGREED.dimensions | {"kwh"}
+    for name, uses in (facts.columns or {}).items():
+        if name not in (returnable | AGREED.filters if uses == {"filter"} else returnable):
+            return "columns"
+    return ""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One table in four files: survey.{csv,parquet,duckdb,sqlite}."""
+    folder = tmp_path_factory.mktemp("data")
+    connection = duckdb.connect(str(folder / "survey.duckdb"))
+    connection.execute(
+        """CREATE TABLE survey AS SELECT
+             'h' || i AS household, ['Sever', 'أسوان', NULL][i % 3 + 1] AS region,
+             (2018 + i % 8)::INTEGER AS year, (i / 8)::DECIMAL(12, 3) AS kwh,
+             DATE '2020-01-01' + (i % 400)::INTEGER AS day,
+             TIMESTAMP '2020-01-01 10:00:00' + to_seconds(i) AS seen, i % 2 = 0 AS solar,
+             (i * 1.5)::DOUBLE AS income
+           FROM range(1000) t(i)"""
+    )
+    connection.execute("CREATE TABLE other AS SELECT 1 AS a")
+    for form in ("csv", "parquet"):
+        connection.execute(f"COPY survey TO '{folder}/survey.{form}'")
+    rows = connection.execute("SELECT * FROM survey ORDER BY seen").fetchall()
+    connection.close()
+    lite = sqlite3.connect(folder / "survey.sqlite")
+    lite.execute(
+        "CREATE TABLE survey (household TEXT, region TEXT, year INTEGER, kwh REAL, day DATE,"
+        " seen TIMESTAMP, solar BOOLEAN, income REAL)"
+    )
+    lite.executemany(
+        "INSERT INTO survey VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [[*row[:3], float(row[3]), row[4].isoformat(), str(row[5]), *row[6:]] for row in rows],
+    )
+    lite.commit()
+    lite.close()
+    return folder
+
+
+Test = Callable[[Tables, Callable[..., RecordedVisit]], Awaitable[None]]
+
+
+def with_tables(folder: Path, test: Test, **changes: Any) -> None:
+    """Run a test with the service, and a maker of visits to survey.parquet (or another source)."""
+    limits = Limits(**changes)
+
+    def visit(source: dict[str, Any] | None = None, *rules: Rule, **more: Any) -> RecordedVisit:
+        given = source or {"path": str(folder / "survey.parquet")}
+        offered = Offered(participant="p", asset_id="a", source=given, detail={})
+        rules = rules or (rule(columns=AGREED),)
+        return RecordedVisit(permit(*rules), offered, **{"says": columns_of, **more})
+
+    async def main() -> None:
+        rooms = RealRooms(modules=WORKS, limits=limits)
+        try:
+            await test(connect(rooms=rooms, limits=limits, roots=(folder,)), visit)
+        finally:
+            await rooms.close()
+
+    asyncio.run(main())
+
+
+async def ask(tables: Tables, visit: RecordedVisit, path: str = "/sql", **body: Any) -> Any:
+    request = PlaneRequest(
+        method="POST", path=path, query="", headers={}, body=json.dumps(body).encode()
+    )
+    answer = await tables.answer(visit, request)
+    whole = await content(answer)
+    if path != "/sql":
+        return json.loads(whole)
+    return pa.ipc.open_stream(io.BytesIO(whole)).read_all()
+
+
+FORMS = ("csv", "parquet", "duckdb", "sqlite")
+
+
+def source_of(folder: Path, form: str) -> dict[str, Any]:
+    table = {"table": "survey"} if form == "duckdb" else {}
+    return {"path": str(folder / f"survey.{form}"), **table}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_look_finds_columns_types_and_rows(folder: Path, form: str) -> None:
+    async def test(tables: Tables, visit: Any) -> None:
+        look = await tables.look(source_of(folder, form))
+        assert look.columns == (
+            "household", "region", "year", "kwh", "day", "seen", "solar", "income",
+        )  # fmt: skip
+        assert look.detail["rows"] == 1000
+        assert look.detail["format"] == form
+        types = dict(zip(look.columns, look.detail["types"], strict=True))
+        assert types["day"] == "DATE"
+        assert types["solar"] == "BOOLEAN"
+        assert types["seen"] == "TIMESTAMP"
+        assert types["region"] == "VARCHAR"
+        assert types["year"] == ("INTEGER" if form in {"parquet", "duckdb"} else "BIGINT")
+
+    with_tables(folder, test)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_format_answers_alike(folder: Path, form: str) -> None:
+    async def test(tables: Tables, visit: Any) -> None:
+        v = visit(source_of(folder, form))
+        got = await ask(
+            tables, v, select=["region", "kwh", "day"],
+            where=[["year", ">=", 2020], ["region", "=", "أسوان"], ["day", "<", "2020-02-01"],
+                   ["income", "<=", 1e9], ["kwh", "!=", 2.5]],
+            order=[["kwh", "desc"], "day"], limit=3,
+        )  # fmt: skip
+        assert got.column_names == ["region", "kwh", "day"]
+        rows = got.to_pylist()
+        expected = [
+            (i / 8, date(2020, 1, 1) + timedelta(days=i % 400))
+            for i in range(1000)
+            if i % 3 == 1 and i % 8 >= 2 and i % 400 < 31 and i != 20
+        ]
+        assert [(float(row["kwh"]), row["day"]) for row in rows] == sorted(expected)[::-1][:3]
+        assert {row["region"] for row in rows} == {"أسوان"}
+        (act,) = v.acts
+        assert act.begun["act"] == "query"
+        assert act.begun["hashed"] is True
+        assert act.begun["known"].rows == 3
+        assert act.begun["facts"].rows == 3
+        assert act.begun["facts"].columns["year"] == {"filter"}
+        assert act.begun["facts"].columns["kwh"] == {"return", "filter", "order"}
+
+    with_tables(folder, test)
+
+
+def test_without_select_all_that_is_agreed_comes_and_no_more(folder: Path) -> None:
+    async def test(tables: Tables, visit: Any) -> None:
+        got = await ask(tables, visit())
+        assert got.column_names == ["day", "kwh", "region", "year"]
+        assert got.num_rows == 1000
+        assert got.schema.field("kwh").type == pa.decimal128(12, 3)
+        assert got["kwh"][1].as_py() == Decimal("0.125")
+        assert got["region"][2].as_py() is None
+
+    with_tables(folder, test)
+
+
+def test_the_row_filter_of_the_permit_always_holds(folder: Path) -> None:
+    predicates = ("day in (2020-01-01, 2020-01-09)", "region != 'it''s'", "year >= 2018")
+
+    async def test(tables: Tables, visit: Any) -> None:
+        v = visit(None, rule(columns=AGREED, row_filter=predicates))
+        got = await ask(tables, v, select=["day"], where=[["year", "<", 3000]])
+        days = [date(2020, 1, 1), date(2020, 1, 9)]
+        kept = [i for i in range(1000) if i % 400 in {0, 8} and i % 3 != 2]
+        assert got["day"].to_pylist() == [days[i % 400 == 8] for i in kept]
+        assert (await tables.open("s", v.permit, v.offered)).path == "/sql"
+        for wrong in ("year = 'x'", "nothere = 1", "region > 5", "day < 20.5"):
+            with pytest.raises(Invalid) as caught:
+                await tables.open("s", permit(rule(columns=AGREED, row_filter=(wrong,))), v.offered)
+            assert caught.value.code == "row-filter"
+
+    with_tables(folder, test)
+
+
+def test_where_several_rules_would_do_the_filters_of_all_hold(folder: Path) -> None:
+    async def test(tables: Tables, visit: Any) -> None:
+        one = rule("a", columns=AGREED, row_filter=("year >= 2020",), max_rows=900)
+        two = rule("b", columns=AGREED, row_filter=("region = 'Sever'",), max_rows=800)
+        other = rule("c", columns=Columns(), row_filter=("year = 1",), max_rows=1)
+        got = await ask(tables, visit(None, one, two, other), select=["region", "year"])
+        assert set(got["region"].to_pylist()) == {"Sever"}
+        assert min(got["year"].to_pylist()) == 2020
+
+    with_tables(folder, test)
+
+
+def test_columns_that_are_not_agreed_are_refused_like_those_that_are_not_there(
+    folder: Path,
+) -> None:
+    async def test(tables: Tables, visit: Any) -> None:
+        told = set()
+        for body in (
+            {"select": ["household"]}, {"select": ["nothere"]}, {"select": ["income"]},
+            {"where": [["household", "=", "h1"]]}, {"where": [["nothere", "=", "h1"]]},
+            {"order": ["income"]}, {"select": ['x" FROM secrets --']},
+        ):  # fmt: skip
+            v = visit()
+            with pytest.raises(QueryRefused) as caught:
+                await ask(tables, v, **body)
+            told.add((str(caught.value), caught.value.rule, caught.value.would_pass))
+            assert not v.acts
+        ((_, name, would_pass),) = told
+        assert name == "columns"
+        assert "day, kwh, region, year" in would_pass
+        assert "income" in would_pass
+        assert "household" not in would_pass
+        explained = await ask(tables, visit(), "/explain", select=["household"])
+        assert explained["outcome"] == "denied"
+        assert "region" in explained["would_pass"]
+
+    with_tables(folder, test)
+
+
+def test_no_room_works_for_what_the_judge_denies(folder: Path) -> None:
+    async def test(tables: Tables, visit: Any) -> None:
+        v = visit(says=lambda facts: "time")
+        with pytest.raises(Refused) as caught:
+            await ask(tables, v, select=["region"])
+        assert caught.value.rule == "time"
+        assert tables._rooms._zygote is None  # type: ignore[attr-defined]
+
+    with_tables(folder, test)
+
+
+@pytest.mark.parametrize(
+    ("column", "op", "value"),
+    [
+        ("year", "=", "2020"), ("year", "=", 2020.5), ("year", "=", True), ("region", "=", 5),
+        ("kwh", "<", "abc"), ("kwh", "<", 1e300), ("kwh", "<", "1e-19"), ("kwh", "<", "NaN"),
+        ("day", "=", "yesterday"), ("day", "=", 5), ("day", "=", "2020-02-30"),
+        ("region", "<", None), ("region", "in", ["a", 1]), ("region", "=", {"a": 1}),
+        ("day", "in", ["2020-01-01", None]),
+    ],
+)  # fmt: skip
+def test_values_that_do_not_fit_their_column(
+    folder: Path, column: str, op: str, value: Any
+) -> None:
+    async def test(tables: Tables, visit: Any) -> None:
+        v = visit()
+        with pytest.raises(Invalid) as caught:
+            await ask(tables, v, where=[[column, op, value]])
+        assert caught.value.code == "query-type"
+        assert caught.value.problems[0].path == "where[0]"
+        assert not v.acts
+
+    with_tables(folder, test)
+
+
+@pytest.mark.parametrize(
+    ("condition", "count"),
+    [
+        (["region", "=", None], 333), (["region", "!=", None], 667), (["year", "in", [2018, 2019]], 250),
+        (["region", "in", ["Sever", "أسوان"]], 667), (["kwh", "=", "0.125"], 1),
+        (["kwh", "<", "0.1250000001"], 2), (["kwh", "<", 1], 8), (["day", ">", "2021-01-31"], 6),
+        (["year", "=", 10**30], 0), (["region", "=", "x' OR '1'='1"], 0), (["region", "=", '"; --'], 0),
+    ],
+)  # fmt: skip
+def test_conditions_mean_what_they_say(folder: Path, condition: list[Any], count: int) -> None:
+    async def test(tables: Tables, visit: Any) -> None:
+        got = await ask(tables, visit(), select=["year"], where=[condition])
+        assert got.num_rows == count
+
+    with_tables(folder, test)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"[]", b"{", b"\xff", b'{"select": []}', b'{"select": ["a", "a"]}',
+        b'{"select": "a"}', b'{"what": 1}', b'{"limit": -1}', b'{"limit": 1.5}', b'{"limit": "1"}',
+        b'{"where": [["a", "like", "x"]]}', b'{"where": [["a", "in", "x"]]}',
+        b'{"where": [["a", "=", ["x"]]]}', b'{"where": [["a", "in", []]]}', b'{"where": [["a", "="]]}',
+        b'{"order": [["a", "up"]]}', b'{"limit": 1, "limit": 2}', b'{"purpose": ""}',
+        b'{"where": ' + json.dumps([["a", "=", 1]] * 33).encode() + b"}",
+        b'{"where": [["a", "in", ' + json.dumps([1] * 201).encode() + b"]]}",
+        b'{"select": ["' + b"a" * (16 << 10) + b'"]}',
+        b"[" * 5000,
+    ],
+)  # fmt: skip
+def test_questions_that_cannot_be_read(folder: Path, body: bytes) -> None:
+    async def test(tables: Tables, visit: Any) -> None:
+        with pytest.raises(Invalid) as caught:
+            await tables.answer(
+                visit(), PlaneRequest(method="POST", path="/sql", query="", headers={}, body=body)
+            )
+        assert caught.value.code == "query"
+
+    with_tables(folder, test)
+
+
+def test_sql_is_not_in_this_version(folder: Path) -> None:
+    async def test(tables: Tables, visit: Any) -> None:
+        for path in ("/sql", "/explain"):
+            with pytest.raises(QueryRefused) as caught:
+                await ask(tables, visit(), path, sql="SELECT 1")
+            assert caught.value.code == "unsupported"
+            assert str(caught.value) == ("SQL comes with disclosure control, not in this version")
+
+    with_tables(folder, test)
+
+
+def test_the_description_names_agreed_columns_only(folder: Path) -> None:
+    async def test(tables: Tables, visit: Any) -> None:
+        v = visit(None, rule(columns=AGREED, max_rows=5, row_filter=("year >= 2020",)))
+        request = PlaneRequest(method="GET", path="/", query="", headers={}, body=b"")
+        told = json.loads(await content(await tables.answer(v, request)))
+        assert [it["name"] for it in told["columns"]] == [
+            "region", "year", "kwh", "day", "income",
+        ]  # fmt: skip
+        assert told["columns"][-1]["uses"] == ["filter"]
+        assert told["columns"][2]["type"] == "DECIMAL(12,3)"
+        assert (told["max_rows"], told["rows"]) == (5, ["year >= 2020"])
+        with pytest.raises(NotFound):
+            await ask(tables, v, "/../secret")
+
+    with_tables(folder, test)
+
+
+def test_more_rows_than_agreed_are_refused_and_not_cut(folder: Path) -> None:
+    async def test(tables: Tables, visit: Any) -> None:
+        for form in ("parquet", "sqlite"):
+            bounded = rule(columns=AGREED, max_rows=10)
+            v = visit(source_of(folder, form), bounded)
+            with pytest.raises(QueryRefused) as caught:
+                await ask(tables, v, select=["region"])
+            assert caught.value.rule == "rows"
+            assert not v.acts
+            got = await ask(tables, v, select=["region"], where=[["kwh", "<", 1]])
+            assert got.num_rows == 8
+            assert v.asked[-1].rows == 10
+            assert (await ask(tables, v, select=["region"], limit=10)).num_rows == 10
+
+    with_tables(folder, test)
+
+
+def test_a_long_answer_is_streamed_and_its_rows_counted_before_they_leave(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    long = folder / "long.parquet"
+    duckdb.connect().execute(
+        f"COPY (SELECT i::BIGINT AS year, random() AS kwh FROM range(500000) t(i)) TO '{long}'"
+    )
+
+    async def test(tables: Tables, visit: Any) -> None:
+        v = visit({"path": str(long)}, rule(columns=Columns(
+            dimensions=frozenset({"year"}), measures=(("kwh", None),))))  # fmt: skip
+        request = PlaneRequest(method="POST", path="/sql", query="", headers={}, body=b"{}")
+        answer = await tables.answer(v, request)
+        (act,) = v.acts
+        assert act.begun["known"] is None
+        assert act.begun["bytes_max"] == Limits().read_result_bytes_max
+        sent = []
+        async for block in blocks(answer):
+            assert len(block) <= 1 << 20
+            sent.append(block)
+            # The rows that can be read from what has left were all counted before.
+            assert sum(len(it) for it in sent) <= sum(act.counted) * 16 + (1 << 16)
+        table = pa.ipc.open_stream(io.BytesIO(b"".join(sent))).read_all()
+        assert sorted(table["year"].to_pylist()) == list(range(500000))
+        assert sum(act.counted) == 500000
+
+        async def stop(count: int) -> None:
+            if sum(act.counted) + count > 200000:
+                raise Refused("spent", rule="quota.rows.day")
+            act.counted.append(count)
+
+        answer = await tables.answer(v, request)
+        act = v.acts[-1]
+        act.rows = stop  # type: ignore[method-assign]
+        with pytest.raises(Refused):
+            await content(answer)
+        assert sum(act.counted) <= 200000
+
+    with_tables(folder, test)
+
+
+def test_a_stream_that_is_dropped_frees_its_room(folder: Path) -> None:
+    long = folder / "dropped.parquet"
+    duckdb.connect().execute(
+        f"COPY (SELECT i::BIGINT AS year, random() AS kwh FROM range(2000000) t(i)) TO '{long}'"
+    )
+
+    async def test(tables: Tables, visit: Any) -> None:
+        v = visit({"path": str(long)})
+        for _ in range(3):
+            body = b'{"select": ["year", "kwh"]}'
+            answer = await tables.answer(
+                v, PlaneRequest(method="POST", path="/sql", query="", headers={}, body=body)
+            )
+            async for _ in blocks(answer):
+                break
+            await answer.body.aclose()  # type: ignore[union-attr]
+
+    with_tables(folder, test, workers_per_node_max=1, room_wait_s=5.0)
+
+
+def test_odd_columns_are_refused_with_a_hint_and_can_be_aliased(
+    folder: Path, tmp_path: Path
+) -> None:
+    odd = folder / "odd.csv"
+    odd.write_text('"a b",=cmd(),ok\n1,x,2020-01-01\n2,,2020-01-02\n')
+
+    async def test(tables: Tables, visit: Any) -> None:
+        with pytest.raises(Invalid) as caught:
+            await tables.look({"path": str(odd)})
+        assert [it.path for it in caught.value.problems] == ["columns.a b", "columns.=cmd()"]
+        assert "alias" in caught.value.problems[0].message
+        aliases = {"path": str(odd), "columns": {"first": "a b", "second": "=cmd()"}}
+        look = await tables.look(aliases)
+        assert look.columns == ("first", "second", "ok")
+        columns = Columns(dimensions=frozenset({"first", "second", "ok"}))
+        v = visit(aliases, rule(columns=columns), says=lambda facts: "")
+        got = await ask(tables, v, where=[["first", ">", 0]], order=[["first", "desc"]])
+        assert got.to_pylist() == [
+            {"first": 2, "ok": date(2020, 1, 2), "second": None},
+            {"first": 1, "ok": date(2020, 1, 1), "second": "x"},
+        ]
+        for bad in ({"first": "nothere"}, {"ok": "a b", "x": "=cmd()"}, {"a": "a b", "b": "a b"}):
+            with pytest.raises(Invalid):
+                await tables.look({"path": str(odd), "columns": bad})
+
+    with_tables(folder, test)
+
+
+def test_sources_that_cannot_be(folder: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "x.csv"
+    outside.write_text("a\n1\n")
+    (folder / "link.csv").symlink_to(outside)
+    (folder / "bad.parquet").write_bytes(b"PAR1 no PAR1")
+    (folder / "bad.sqlite").write_bytes(b"SQLite format 3\0 no" * 100)
+    (folder / "bad.duckdb").write_bytes(b"no" * 10000)
+    (folder / "a[1].csv").write_text("a\n1\n")
+    (folder / "busy.sqlite").write_bytes(b"")
+    (folder / "busy.sqlite-wal").write_bytes(b"x")
+    (folder / "some.bin").write_bytes(b"")
+
+    async def test(tables: Tables, visit: Any) -> None:
+        for given, code in (
+            ({"path": str(outside)}, "source-outside"),
+            ({"path": str(folder / "link.csv")}, "source-outside"),
+            ({"path": str(folder / ".." / "x.csv")}, "source-missing"),
+            ({"path": "relative.csv"}, "source-path"),
+            ({"path": 5}, "source-path"),
+            ({}, "source-path"),
+            ({"path": str(folder)}, "source-path"),
+            ({"path": str(folder / "a[1].csv")}, "source-path"),
+            ({"path": str(folder / "some.bin")}, "source-format"),
+            ({"path": str(folder / "busy.sqlite")}, "source-busy"),
+            ({"path": str(folder / "survey.csv"), "secret": 1}, "source-keys"),
+            ({"path": str(folder / "survey.csv"), "table": "x"}, "source-format"),
+            ({"path": str(folder / "survey.duckdb")}, "source-table"),
+            ({"path": str(folder / "survey.sqlite"), "table": "nothere"}, "source-table"),
+            ({"path": str(folder / "bad.parquet")}, "source-unreadable"),
+            ({"path": str(folder / "bad.sqlite")}, "source-unreadable"),
+            ({"path": str(folder / "bad.duckdb")}, "source-unreadable"),
+        ):
+            with pytest.raises(Invalid) as caught:
+                await tables.look(given)
+            assert caught.value.code == code, given
+
+    with_tables(folder, test)
+
+
+def test_a_file_that_changes_is_looked_at_anew(folder: Path) -> None:
+    path = folder / "changing.csv"
+    path.write_text("region,year\na,1\n")
+
+    async def test(tables: Tables, visit: Any) -> None:
+        v = visit({"path": str(path)})
+        assert (await ask(tables, v, select=["year"])).to_pylist() == [{"year": 1}]
+        path.write_text("region,year\na,xyz\nb,2\n")
+        got = await ask(tables, v, select=["year"])
+        assert got.to_pylist() == [{"year": "xyz"}, {"year": "2"}]
+        path.write_text("region,years\na,5\n")
+        with pytest.raises(Refused) as caught:
+            await ask(tables, v, select=["year"])
+        assert caught.value.code == "source-changed"
+        path.unlink()
+        with pytest.raises(CorridorError):
+            await ask(tables, v, select=["year"])
+
+    with_tables(folder, test)
+
+
+def test_types_come_through(folder: Path) -> None:
+    path = folder / "types.parquet"
+    duckdb.connect().execute(
+        f"""COPY (SELECT 1::UTINYINT AS a, 170141183460469231731687303715884105727::HUGEINT AS b,
+          1.5::FLOAT AS c, TIMESTAMPTZ '2026-11-22 10:00:00+02' AS d, TIME '10:00' AS e,
+          uuid() AS f, [1, 2] AS g, 'x'::BLOB AS h, true AS i) TO '{path}'"""
+    )
+
+    async def test(tables: Tables, visit: Any) -> None:
+        names = "abcdefghi"
+        v = visit({"path": str(path)}, rule(columns=Columns(dimensions=frozenset(names))),
+                  says=lambda facts: "")  # fmt: skip
+        got = await ask(tables, v)
+        assert got.num_rows == 1
+        assert got["d"][0].as_py() == datetime(2026, 11, 22, 8, tzinfo=UTC)
+        assert got["g"].to_pylist() == [[1, 2]]
+        for condition in (
+            ["a", "=", 1], ["c", "<", 2], ["d", "=", "2026-11-22T08:00:00Z"],
+            ["d", "in", ["2026-11-22T09:00:00+01:00"]], ["e", "=", "10:00"], ["i", "=", True],
+            ["f", "!=", "00000000-0000-0000-0000-000000000000"],
+        ):  # fmt: skip
+            assert (await ask(tables, v, where=[condition])).num_rows == 1, condition
+        for condition in (["g", "=", 1], ["h", "=", "x"], ["d", "=", "2026-11-22T08:00:00"]):
+            with pytest.raises(Invalid):
+                await ask(tables, v, where=[condition])
+
+    with_tables(folder, test)
