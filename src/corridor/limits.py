@@ -115,9 +115,16 @@ class Limits:
     service_open_s: float = 30.0
     service_open_retries_max: int = 3
     service_close_s: float = 10.0
+    transfer_start_wait_s: float = 15.0
 
     # queries and rooms
     query_bytes_max: int = 16 * KiB
+    query_conditions_max: int = 32
+    query_in_list_max: int = 200
+    query_order_max: int = 16
+    query_limit_max: int = 10**9
+    look_seconds_max: float = 300.0
+    shapes_kept_max: int = 1000
     read_result_bytes_max: int = 4 * GiB
     room_seconds_max: float = 30.0
     room_memory_bytes_max: int = 2 * GiB
