@@ -223,5 +223,5 @@ def rude(machine: Machine) -> Machine:
 
 def test_the_search_finds_a_rule_that_is_not_the_same_for_both() -> None:
     """What holds above for (2, 3) does not hold without the rule for crossing."""
-    with pytest.raises((AssertionError, RemoteProtocolError)):
-        search(rude(transfer.MACHINE), list(transfer.Step), C, (2, 3))
+    _, ends = search(rude(transfer.MACHINE), list(transfer.Step), C, (2, 3))
+    assert [end for end in ends if end[0] != end[1]] != []
