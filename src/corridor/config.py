@@ -16,15 +16,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlsplit
 
 from corridor.errors import Invalid, MalformedMessage, Problem
 from corridor.identity.did import from_url, to_url
 from corridor.limits import Limits
+from corridor.policy.facts import Who
 from corridor.settings import ALIASES, LATER, PARTICIPANT, REQUIRED, SECTIONS, Config, Setting
 from corridor.settings import Participant as ParticipantSettings
 from corridor.settings.kinds import LOOPBACK_NAMES, Listen
+from corridor.settings.peers import read_peers
 from corridor.settings.sections import (
     Approvals,
     Database,
@@ -43,7 +45,7 @@ from corridor.settings.sections import (
 )
 from corridor.settings.writing import to_toml
 
-__all__ = ["Config", "load", "to_toml"]
+__all__ = ["Config", "load", "load_peers", "to_toml"]
 
 FILE_BYTES_MAX = 1 << 20
 VALUE_CHARS_MAX = 64 << 10
@@ -84,10 +86,23 @@ def load(
     named = path if path is not None else environ.get("CORRIDOR_CONFIG")
     if named is not None:
         reading.take_file(Path(named))
-        reading.stop_at_problems_of_reading()
     reading.take_environment(environ)
     reading.take_options(overrides or {})
     return reading.config()
+
+
+def load_peers(path: Path) -> dict[str, Who]:
+    """Facts of peers out of `trust.peers_file`, by DID; none where there is no such file.
+
+    Raises Invalid with all problems (exit 10).
+    """
+    if not path.exists():
+        return {}
+    document, text = _read(path)
+    known, problems = read_peers(document, source=path.name, lines=_lines(text))
+    if problems:
+        raise _refusal(problems)
+    return known
 
 
 class _Reading:
@@ -102,22 +117,9 @@ class _Reading:
     # what is given
 
     def take_file(self, path: Path) -> None:
-        """The file, or one problem with its line."""
+        """The file; Invalid at once where it cannot be read: it says nothing of what is missing."""
+        document, text = _read(path)
         source = path.name
-        try:
-            with path.open("rb") as file:
-                text = file.read(FILE_BYTES_MAX + 1).decode()
-            document = tomllib.loads(text) if len(text) <= FILE_BYTES_MAX else None
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            found = _AT_LINE.search(str(error))
-            why = getattr(error, "strerror", None) or str(error)
-            line = int(found[1]) if found else 0
-            self._fault("config", str(why), "setting-unreadable", source=source, line=line)
-            return
-        if document is None:
-            what = f"is over {FILE_BYTES_MAX} bytes"
-            self._fault("config", what, "setting-unreadable", source=source)
-            return
         self.base = path.absolute().parent
         lines = _lines(text)
         for dotted, value in _flat(document):
@@ -127,11 +129,6 @@ class _Reading:
                 self._take_participants(given, lines)
             else:
                 self._take(dotted, given)
-
-    def stop_at_problems_of_reading(self) -> None:
-        """A file that cannot be read says nothing of what would be missing in it."""
-        if any(it.code == "setting-unreadable" for it in self.problems):
-            self._refuse()
 
     def take_environment(self, environ: Mapping[str, str]) -> None:
         """Every CORRIDOR_<SECTION>__<KEY>; names without two underscores are no settings."""
@@ -208,13 +205,8 @@ class _Reading:
         people = [self._participant(place, it) for place, it in enumerate(self.participants)]
         self._check(values, people)
         if self.problems:
-            self._refuse()
+            raise _refusal(self.problems)
         return self._build(values, people)
-
-    def _refuse(self) -> NoReturn:
-        raise Invalid(
-            "the settings cannot be used", problems=self.problems, code=self.problems[0].code
-        )
 
     def _value(self, dotted: str, row: Setting) -> Any:
         """The value read, or None after a problem."""
@@ -386,15 +378,30 @@ class _Reading:
         code: str = "setting-invalid",
         *,
         given: _Given | None = None,
-        source: str = "",
-        line: int = 0,
         mend: str = "",
     ) -> None:
         given = given or self.given.get(path)
-        if given is not None:
-            source, line = given.source, given.line
-        problem = Problem(path, what, code, line=line, source=source, mend=mend)
-        self.problems.append(problem)
+        source, line = (given.source, given.line) if given else ("", 0)
+        self.problems.append(Problem(path, what, code, line=line, source=source, mend=mend))
+
+
+def _read(path: Path) -> tuple[dict[str, Any], str]:
+    """A TOML file and its text; Invalid (setting-unreadable) with the line where it breaks."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(FILE_BYTES_MAX + 1).decode()
+        if len(text) <= FILE_BYTES_MAX:
+            return tomllib.loads(text), text
+        why = f"is over {FILE_BYTES_MAX} bytes"
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+    found = _AT_LINE.search(why)
+    line = int(found[1]) if found else 0
+    raise _refusal([Problem("config", why, "setting-unreadable", line=line, source=path.name)])
+
+
+def _refusal(problems: Sequence[Problem]) -> Invalid:
+    return Invalid("the settings cannot be used", problems=problems, code=problems[0].code)
 
 
 def _local(values: Mapping[str, Any]) -> bool:
@@ -428,15 +435,18 @@ def _flat(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _lines(text: str) -> dict[str, int]:
     """Line of each key, for people: TOML's reader keeps none. Looks at line beginnings only."""
     found: dict[str, int] = {}
-    prefix, counts = "", dict[str, int]()
+    latest: dict[str, str] = {}  # an array of tables, as written, to the one of it that is open
+    counts: dict[str, int] = {}
+    prefix = ""
     for number, line in enumerate(text.split("\n"), start=1):
         if header := _HEADER.fullmatch(line.rstrip("\r")):
-            name = _plain(header[2])
+            written = _plain(header[2])
+            outer, dot, last = written.rpartition(".")
+            name = f"{latest.get(outer, outer)}{dot}{last}"
+            found.setdefault(name, number)
             if header[1] == "[[":
-                place = counts.get(name, 0)
-                counts[name] = place + 1
-                found.setdefault(name, number)
-                name = f"{name}[{place}]"
+                place = counts[name] = counts.get(name, -1) + 1
+                name = latest[written] = f"{name}[{place}]"
             prefix = f"{name}."
             found.setdefault(name, number)
         elif key := _KEY.match(line):
