@@ -27,6 +27,8 @@ OVER_ALL = {
     "revocation.node-after",
     "revocation.node-last",
     "wake.node-all",
+    "wake.node-due",
+    "wake.node-first",
     # by the ledger's row number, within the sequencer
     "ledger.grow",
     "ledger.head",
@@ -38,6 +40,7 @@ MAY_SCAN = {
     "outbox.node-count-of-state",
     "user.count",
     "wake.node-all",
+    "wake.node-first",  # along its index, the first row only
 }
 
 ALL = texts.statements("sqlite")

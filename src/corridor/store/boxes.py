@@ -25,9 +25,9 @@ class Inbox(Rows[Heard]):
     def __init__(self, bound: Bound) -> None:
         super().__init__(bound, "inbox", Heard)
 
-    def seen(self, process: str, message_id: str) -> Heard | None:
-        """The first message of this process with this `@id`."""
-        return self._one("seen", process=process, message_id=message_id, limit=1)
+    def seen(self, process: str, message_id: str, limit: int = PAGE) -> list[Heard]:
+        """Messages of this process with this `@id` (of any type), the first one first."""
+        return self._list("seen", process=process, message_id=message_id, limit=limit)
 
     def seen_digest(self, process: str, sha256: str) -> Heard | None:
         """The first message of this process with these bytes."""

@@ -269,6 +269,10 @@ def _wakes(new: Insert) -> Statements:
         "wake.of-subject": rows(wake, bound(wake, "subject")),
         "wake.delete-of-subject": delete(wake).where(bound(wake, "subject")),
         "wake.node-all": select(*wake.c).order_by(wake.c.at, wake.c.pk),
+        "wake.node-due": at_most(
+            select(*wake.c).where(wake.c.at <= P("now")).order_by(wake.c.at, wake.c.pk)
+        ),
+        "wake.node-first": at_most(select(*wake.c).order_by(wake.c.at, wake.c.pk)),
         "job.page-of-state": page(job, bound(job, "state")),
         "job.node-open": rows(job, one_of(job.c.state, "queued", "running")),
     }

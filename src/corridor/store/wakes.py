@@ -54,6 +54,14 @@ class NodeWakes(Rows[Wake]):
         """All of them, the first due first."""
         return self._list("node-all")
 
+    def due(self, now: int, limit: int = PAGE) -> list[Wake]:
+        """Those due by now, the first due first."""
+        return self._list("node-due", now=now, limit=limit)
+
+    def first(self) -> Wake | None:
+        """The next one."""
+        return self._one("node-first", limit=1)
+
 
 class Job(Record, frozen=True, kw_only=True):
     """Long work, done in the background. States: queued, running, done, failed."""

@@ -989,6 +989,17 @@ INSERT INTO wake (participant, kind, subject, at, claim_until) VALUES (:particip
 SELECT wake.pk, wake.participant, wake.kind, wake.subject, wake.at, wake.claim_until
 FROM wake ORDER BY wake.at, wake.pk;
 
+-- wake.node-due
+SELECT wake.pk, wake.participant, wake.kind, wake.subject, wake.at, wake.claim_until
+FROM wake
+WHERE wake.at <= :now ORDER BY wake.at, wake.pk
+LIMIT :limit;
+
+-- wake.node-first
+SELECT wake.pk, wake.participant, wake.kind, wake.subject, wake.at, wake.claim_until
+FROM wake ORDER BY wake.at, wake.pk
+LIMIT :limit;
+
 -- wake.of-subject
 SELECT wake.pk, wake.participant, wake.kind, wake.subject, wake.at, wake.claim_until
 FROM wake
