@@ -56,6 +56,7 @@ class Life:
         self._tasks: list[asyncio.Task[Any]] = []
         self._tasks_kept = 64
         self._connections: list[SimConnection] = []
+        self.over: asyncio.Future[None] = loop.create_future()
         self._never: asyncio.Future[None] = loop.create_future()
         self._context = copy_context()
         self._context.run(LIFE.set, self)
@@ -107,6 +108,8 @@ class Life:
         for connection in self._connections:
             connection.drop()
         self._connections.clear()
+        if not self.over.done():
+            self.over.set_result(None)
         if self._on_crash is not None:
             self.loop.call_soon(self._on_crash, self, context=Context())
 

@@ -72,18 +72,24 @@ class Fates:
             self.kinds = tuple(kind for kind in KINDS if chance.random() < 0.5) or KINDS
         if self.rate is None:
             self.rate = chance.choice((0.05, 0.15, 0.3, 0.5))
-        if len(self.nodes) > 1 and self.until > 0 and chance.random() < 0.4:
-            self._cut_off(chance)
+        self.let_loose(0.0, self.until)
 
-    def _cut_off(self, chance: Random) -> None:
+    def let_loose(self, begin: float, until: float) -> None:
+        """Faults from now to `until`, partitions among them."""
+        self.until = until
+        chance = draw(self.seed, "partitions")
+        if len(self.nodes) > 1 and until > begin and chance.random() < 0.4:
+            self._cut_off(chance, begin)
+
+    def _cut_off(self, chance: Random, since: float) -> None:
         for number in range(chance.randint(1, 3)):
-            begin = chance.uniform(0.0, self.until)
+            begin = chance.uniform(since, self.until)
             self.partitions.append(
                 Partition(
                     number=-1 - number,
                     pair=frozenset(chance.sample(self.nodes, 2)),
                     begin=begin,
-                    end=min(self.until, begin + chance.uniform(1.0, self.until / 2)),
+                    end=min(self.until, begin + chance.uniform(1.0, (self.until - since) / 2)),
                 )
             )
 

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The people of a run: what they want, when, all drawn from the seed (node.md i).
+
+A `Person` is a node's set of management verbs; `join` maps it to the engine's desk. What a wish
+is about is chosen when its time has come, among what that node then knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from corridor.sim.record import NodeRecord, Row
+from corridor.sim.words import FINAL
+from corridor.sim.world import draw
+
+
+class Person(Protocol):
+    """What can be asked of a node. Each raises CorridorError where it is refused."""
+
+    async def request(self, provider: str) -> str:
+        """Ask a provider (a DID) for its asset; the negotiation's pid."""
+        ...
+
+    async def counter(self, pid: str) -> None:
+        """Answer an offer with a wish of our own."""
+        ...
+
+    async def accept(self, pid: str) -> None:
+        """Accept the offer that lies before us."""
+        ...
+
+    async def terminate(self, pid: str) -> None:
+        """End a negotiation or a transfer."""
+        ...
+
+    async def transfer(self, agreement_id: str) -> str:
+        """Ask for the data; the transfer's pid."""
+        ...
+
+    async def fetch(self, agreement_id: str) -> int:
+        """Read something under an agreement; how many bytes came."""
+        ...
+
+    async def suspend(self, pid: str) -> None:
+        """Pause a transfer."""
+        ...
+
+    async def resume(self, pid: str) -> None:
+        """Go on with it."""
+        ...
+
+    async def complete(self, pid: str) -> None:
+        """Call it done."""
+        ...
+
+    async def withdraw(self, agreement_id: str) -> None:
+        """Take back what was granted."""
+        ...
+
+    async def give_back(self, agreement_id: str) -> None:
+        """Hand back what was got."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """Somebody at `node` wants `verb` at a moment (seconds); `choice` in [0, 1) picks of what."""
+
+    at: float
+    node: str
+    verb: str
+    choice: float = 0.0
+    number: int = 0
+
+
+TABLES: Mapping[str, str] = {
+    "negotiation": "SELECT * FROM negotiation ORDER BY pk",
+    "agreement": "SELECT * FROM agreement ORDER BY pk",
+    "transfer": "SELECT * FROM transfer ORDER BY pk",
+}
+
+
+def _going(row: Row) -> bool:
+    return row["state"] not in FINAL
+
+
+def _asking(row: Row) -> bool:
+    return _going(row) and row["role"] == "consumer"
+
+
+def _got(row: Row) -> bool:
+    return bool(row["role"] == "consumer")
+
+
+def _given(row: Row) -> bool:
+    return bool(row["role"] == "provider")
+
+
+# verb -> (weight, where its subject is found, which of them, the column that names it)
+VERBS: Mapping[str, tuple[int, str, Callable[[Row], bool], str]] = {
+    "request": (6, "", _going, ""),
+    "counter": (1, "negotiation", _asking, "pid"),
+    "accept": (2, "negotiation", _asking, "pid"),
+    "end-negotiation": (1, "negotiation", _going, "pid"),
+    "transfer": (6, "agreement", _got, "agreement_id"),
+    "fetch": (6, "agreement", _got, "agreement_id"),
+    "suspend": (4, "transfer", _going, "pid"),
+    "resume": (4, "transfer", _going, "pid"),
+    "complete": (2, "transfer", _going, "pid"),
+    "end-transfer": (1, "transfer", _going, "pid"),
+    "withdraw": (1, "agreement", _given, "agreement_id"),
+    "give-back": (1, "agreement", _got, "agreement_id"),
+}
+
+
+def wishes(seed: object, nodes: Sequence[str], until: float) -> list[Wish]:
+    """A run's wishes, in the order of their times; the first is always a request."""
+    chance = draw(seed, "wishes")
+    verbs = list(VERBS)
+    weights = [VERBS[verb][0] for verb in verbs]
+    count = chance.randint(3, 24)
+    times = sorted(chance.uniform(0.0, until) for _ in range(count))
+    found = [Wish(at=0.1, node=chance.choice(nodes), verb="request", number=0)]
+    for number, at in enumerate(times, start=1):
+        # People come in bursts: what crosses is what is wanted at nearly the same moment.
+        close = found[-1].at + chance.uniform(0.0, 0.2)
+        found.append(
+            Wish(
+                at=close if chance.random() < 0.4 else max(at, close),
+                node=chance.choice(nodes),
+                verb=chance.choices(verbs, weights)[0],
+                choice=chance.random(),
+                number=number,
+            )
+        )
+    return found
+
+
+def subject(wish: Wish, node: NodeRecord) -> Row | None:
+    """What the wish is about, None where there is nothing of the kind."""
+    _, table, fits, _ = VERBS[wish.verb]
+    rows = [row for row in node.rows(TABLES[table]) if fits(row)] if table else []
+    return rows[int(wish.choice * len(rows))] if rows else None
+
+
+async def ask(person: Person, wish: Wish, found: Row | None, providers: Sequence[str]) -> str:
+    """Do what is wished; what came of it, in a word."""
+    if wish.verb == "request":
+        return await person.request(providers[int(wish.choice * len(providers))])
+    if found is None:
+        return "nothing"
+    name = str(found[VERBS[wish.verb][3]])
+    match wish.verb:
+        case "transfer":
+            return await person.transfer(name)
+        case "fetch":
+            return f"{await person.fetch(name)} bytes"
+        case "end-negotiation" | "end-transfer":
+            await person.terminate(name)
+        case verb:
+            await getattr(person, verb.replace("-", "_"))(name)
+    return name
