@@ -40,7 +40,9 @@ RUNS: tuple[tuple[tuple[str, ...], str], ...] = (
 def uv(*arguments: str) -> None:
     """Run uv, the one that bootstrap found or fetched; its words are shown where it fails."""
     ours = ROOT / ".tools" / "bin" / "uv"
-    program = str(ours) if ours.exists() else shutil.which("uv") or "uv"
+    program = str(ours) if ours.exists() else shutil.which("uv")
+    if program is None:
+        sys.exit("uv is neither in .tools nor on PATH: rm .venv/.corridor && .ci/bootstrap")
     environment = {"UV_LINK_MODE": "copy", **os.environ, "UV_PYTHON_DOWNLOADS": "never"}
     subprocess.run([program, *arguments], cwd=ROOT, env=environment, check=True)
 
