@@ -87,7 +87,10 @@ class Net(Protocol):
         ...
 
     def stream(self, request: Request) -> AbstractAsyncContextManager[Streamed]:
-        """The answer as a stream; no total time, `timeout_s` is the longest silence."""
+        """The answer as a stream of at most `answer_bytes_max` bytes.
+
+        There is no total time: `timeout_s` is the longest silence.
+        """
         ...
 
     async def check(self, url: str, purpose: str) -> None:

@@ -160,18 +160,21 @@ def create_master(path: Path) -> bytes:
 
 def read_master(path: Path) -> bytes:
     """The master key; Invalid(key-file-mode) where others may read it, else Invalid(key-file)."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        number = os.open(path, flags)
     except OSError as error:
         raise Invalid(f"{path} cannot be read", code="key-file", cause=str(error)) from error
-    with os.fdopen(number, "rb") as file:
-        found = os.fstat(file.fileno())
+    try:
+        # The open file is judged, not its name: nobody can swap it in between.
+        found = os.fstat(number)
         if not stat.S_ISREG(found.st_mode):
             raise Invalid(f"{path} is no file", code="key-file")
-        # The open file is judged, not its name: nobody can swap it in between.
         if stat.S_IMODE(found.st_mode) & 0o077 or found.st_uid != os.geteuid():
             raise Invalid(f"{path} can be read by others", code="key-file-mode")
-        text = file.read(_SECRET_BYTES * 2 + 2)
+        text = os.read(number, _SECRET_BYTES * 2 + 2)
+    finally:
+        os.close(number)
     try:
         master = bytes.fromhex(text.decode("ascii"))
     except ValueError as error:
