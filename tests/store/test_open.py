@@ -17,7 +17,7 @@ from sqlalchemy import create_engine
 from corridor.errors import CODES, Exit, Invalid, StoreUnavailable
 from corridor.limits import Limits
 from corridor.outside.clock import RealClock
-from corridor.store import open_store, upgrade
+from corridor.store import Unit, open_store, upgrade
 from corridor.store.revision import HEAD
 from corridor.store.tables import METADATA
 
@@ -94,6 +94,14 @@ def test_a_file_that_is_no_database_is_unavailable(disk):
     disk.write_atomic("corridor.db", b"not a database" * 1000)
     with pytest.raises(StoreUnavailable):
         _open(disk)
+
+
+def test_closing_leaves_nothing_in_the_log(store, disk, run, make):
+    run(store.run(Unit((store.of("stat").outbox.insert(make.queued(1)),))))
+    log = disk.path("corridor.db-wal")
+    assert log.stat().st_size > 0
+    run(store.close())
+    assert not log.exists() or log.stat().st_size == 0
 
 
 @pytest.mark.parametrize("url", ["postgresql://x/y", "sqlite://corridor.db", "sqlite:///", "x"])

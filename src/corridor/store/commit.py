@@ -46,12 +46,9 @@ _TAKEN = frozenset({sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_
 
 
 def connect(disk: Disk, name: str, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection without transactions of its own, that refuses what a hostile file could hold."""
+    """A connection with the disk's settings (WAL, FULL), without transactions of its own."""
     connection: sqlite3.Connection = disk.connect(name, read_only=read_only)
     connection.isolation_level = None
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA trusted_schema = OFF")
-    connection.execute("PRAGMA busy_timeout = 5000")
     return connection
 
 
@@ -63,7 +60,6 @@ def prepare(disk: Disk, name: str) -> None:
     try:
         connection = connect(disk, name)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
             _revise(connection)
         finally:
             connection.close()
@@ -141,7 +137,6 @@ class Committer:
         """The connection, opened anew where it was given up."""
         if self._held is None:
             self._held = connect(self._disk, self._name)
-            self._held.execute("PRAGMA journal_mode = WAL")
             self._held.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES_MAX}")
         return self._held
 

@@ -138,11 +138,17 @@ class Sqlite:
             job = self._queue.get_nowait()
         return batch, True
 
+    def _full(self, units: int, size: int) -> bool:
+        limits = self._limits
+        return units >= limits.batch_units_max or size >= limits.batch_bytes_max
+
     def _turn(self) -> None:
         """The writer as a callback of the loop."""
         batch: list[Job] = []
-        while self._inline and len(batch) < self._limits.batch_units_max:
+        size = 0
+        while self._inline and not self._full(len(batch), size):
             batch.append(self._inline.popleft())
+            size += batch[-1].size
         if self._inline:
             asyncio.get_running_loop().call_soon(self._turn)
         if batch:
