@@ -32,7 +32,20 @@ NEAR = {"iss": THEM, "sub": THEM, "aud": US, "iat": NOW.timestamp(), "jti": "j"}
 NEAR |= {"exp": NOW.timestamp() + 300}
 
 names = st.sampled_from(
-    ["id", "verificationMethod", "authentication", "capabilityInvocation", "service", "type", "publicKeyJwk", "serviceEndpoint", "kty", "crv", "x", "y"]
+    [
+        "id",
+        "verificationMethod",
+        "authentication",
+        "capabilityInvocation",
+        "service",
+        "type",
+        "publicKeyJwk",
+        "serviceEndpoint",
+        "kty",
+        "crv",
+        "x",
+        "y",
+    ]
 )
 documents = st.recursive(
     values,
