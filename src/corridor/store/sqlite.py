@@ -130,10 +130,7 @@ class Sqlite:
         while job is not None:
             batch.append(job)
             size += job.size
-            full = (
-                len(batch) >= self._limits.batch_units_max or size >= self._limits.batch_bytes_max
-            )
-            if full or self._queue.empty():
+            if self._full(len(batch), size) or self._queue.empty():
                 return batch, False
             job = self._queue.get_nowait()
         return batch, True
