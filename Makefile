@@ -4,6 +4,7 @@
 #   make demo            two nodes on this computer; ONCE=1 runs the story and stops
 #   make test            every stage, as CI runs it; STAGES="lint unit" runs some
 #   make sim SEEDS=n FROM=k
+#   make conformance-dsp TESTS="CN:01-03"
 .DEFAULT_GOAL := test
 .PHONY: demo test fmt lint types unit sim conformance-dsp bench docs build clean requirements data ready ready-run
 
@@ -25,8 +26,14 @@ demo: ready-run
 test: ready
 	@$(bin)/python tools/stages.py $(STAGES)
 
-lint unit conformance-dsp docs build: ready
+lint unit build: ready
 	@$(bin)/python tools/stages.py $@
+
+docs: ready
+	@$(bin)/python tools/docs.py && $(bin)/python tools/docs.py --check
+
+conformance-dsp: ready
+	@$(bin)/python conformance/dsp/run.py $(TESTS)
 
 fmt: ready
 	@$(bin)/ruff format . && $(bin)/ruff check --fix . && $(bin)/python tools/docs.py
@@ -43,7 +50,7 @@ bench: ready
 # The lock: one hash-pinned file a set. UPGRADE=1 takes newer releases that have cooled down.
 compile = $(uv) pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--python-version 3.11 $(if $(UPGRADE),--upgrade)
-uv = $(shell command -v uv || echo .tools/bin/uv)
+uv = $(or $(wildcard .tools/bin/uv),uv)
 
 requirements:
 	$(compile) pyproject.toml --extra tables -o requirements/run.txt
