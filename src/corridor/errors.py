@@ -477,6 +477,10 @@ CODES: dict[str, Code] = {
         E.FAILED,
         409,
     ),
+    "source-url": Code(
+        "an address that cannot be opened", "give an s3://, az:// or gs:// address", E.USAGE
+    ),
+    "source-files": Code("too few or too many files", "offer a smaller folder", E.USAGE),
     "column-name": Code(
         "a column name that terms cannot hold", 'give it an alias: {"new": "old"}', E.USAGE
     ),
@@ -513,6 +517,106 @@ CODES: dict[str, Code] = {
         "the node answered something unknown", "use the same version on both sides", E.FAILED, 502
     ),
     "terms-unknown": Code("terms that nobody here can enforce", "leave them out", E.USAGE),
+    "terms-unknown-key": Code(
+        "a key that terms do not have here",
+        "write the key that is meant, or leave it out",
+        E.USAGE,
+    ),
+    "terms-action": Code(
+        "the asset does not offer this action",
+        "write one of the actions that it offers",
+        E.USAGE,
+    ),
+    "terms-country": Code(
+        "no country code",
+        "write two letters of ISO 3166-1, such as RS",
+        E.USAGE,
+    ),
+    "terms-past": Code(
+        "the terms end in the past",
+        "write a later date",
+        E.USAGE,
+    ),
+    "terms-bounds": Code(
+        "a measure without bounds",
+        "write {measure: [low, high]}",
+        E.USAGE,
+    ),
+    "terms-no-unit": Code(
+        "no column says who is counted",
+        "mark the column that identifies one: unit",
+        E.USAGE,
+    ),
+    "terms-column": Code(
+        "the asset has no such column",
+        "write one of its columns",
+        E.USAGE,
+    ),
+    "terms-floor": Code(
+        "below what this node allows",
+        "tighten it, or ask the operator",
+        E.USAGE,
+    ),
+    "terms-never": Code(
+        "terms under which nothing could ever happen",
+        "loosen what the message names",
+        E.USAGE,
+    ),
+    "terms-conflict": Code(
+        "one thing is both allowed and forbidden, or said twice",
+        "remove one of the two",
+        E.USAGE,
+    ),
+    "terms-duration": Code(
+        "no duration of fixed length",
+        "write days, hours, minutes or seconds: P90D",
+        E.USAGE,
+    ),
+    "terms-duplicate": Code(
+        "a key stands twice in one map",
+        "merge the two",
+        E.USAGE,
+    ),
+    "terms-unenforced": Code(
+        "nobody on this node would enforce this",
+        "leave it out, or choose another asset",
+        E.USAGE,
+    ),
+    "terms-value": Code(
+        "a value of the wrong kind",
+        "write what the message asks for",
+        E.USAGE,
+    ),
+    "terms-missing": Code(
+        "something that is needed is not there",
+        "add it",
+        E.USAGE,
+    ),
+    "terms-yaml": Code(
+        "no YAML document that terms can be read from",
+        "mend the line that is named",
+        E.USAGE,
+    ),
+    "terms-limit": Code(
+        "terms that are too large",
+        "shorten them",
+        E.USAGE,
+    ),
+    "terms-read-beside-aggregate": Code(
+        "rows and statistics of one asset (a warning)",
+        "leave one of the two out",
+        E.USAGE,
+    ),
+    "terms-no-until": Code(
+        "terms without an end (a warning)",
+        "write until, or for",
+        E.USAGE,
+    ),
+    "terms-privacy-without-purpose": Code(
+        "a privacy budget for no purpose (a warning)",
+        "write purpose",
+        E.USAGE,
+    ),
     # the node's own ground
     "key-file": Code(
         "the master key file cannot be used", "restore it from your backup", E.CONFIGURATION, 500

@@ -228,7 +228,7 @@ class Compiler:
                         one.partition("@") for one in _all_of(atoms, "require.credentials")
                     )
                 ),
-                claims=frozenset(_claim(one) for one in _all_of(atoms, "require.claims")),
+                claims=frozenset(claim_of(one) for one in _all_of(atoms, "require.claims")),
             ),
             when=self._when(atoms),
             purposes=purposes,
@@ -288,7 +288,8 @@ def _all_of(atoms: list[Constraint], key: str) -> frozenset[str]:
     return frozenset(value for item in atoms if item.operand == operand for value in item.values)
 
 
-def _claim(canonical_claim: str) -> tuple[str, str, str]:
+def claim_of(canonical_claim: str) -> tuple[str, str, str]:
+    """Type, name and value of a canonical claim."""
     name, _, value = canonical_claim.partition("=")
     kind, _, member = name.partition(".")
     return kind, member, value
