@@ -138,6 +138,12 @@ class Limits:
     workers_per_node_max: int = 2
     workers_waiting_max: int = 64
 
+    # files
+    files_per_folder_max: int = 10_000
+    files_in_detail_max: int = 100
+    file_digests_kept_max: int = 100_000
+    file_digest_wait_s: float = 10.0
+
     # terms
     terms_bytes_max: int = 64 * KiB
     terms_depth_max: int = 8
