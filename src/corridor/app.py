@@ -1,2 +1,375 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How it is put together: the only module that names concrete classes."""
+"""How it is put together: config, world, store, services, engine, ASGI.
+
+The only module that names concrete classes. `build` makes a node in any world (the simulator's
+too); `run` makes one in the real world, listens, and stops in order (node.md a).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import structlog
+import uvloop
+
+from corridor import telemetry
+from corridor.config import Config, load_peers
+from corridor.engine import Engine
+from corridor.engine.decide import Decide
+from corridor.engine.ground import Ground, Home, Identify, micros
+from corridor.engine.keyring import ALGORITHMS
+from corridor.engine.turn import Turns
+from corridor.engine.who import SelfIssued, UnsafeOpen, Who
+from corridor.errors import Exit, Invalid
+from corridor.http.peer import peer_face
+from corridor.http.rates import Buckets
+from corridor.http.routes import Receive, Scope, Send
+from corridor.http.server import Listener
+from corridor.limits import Limits
+from corridor.outside.chance import SystemChance
+from corridor.outside.clock import RealClock
+from corridor.outside.disk import FolderDisk, is_local
+from corridor.outside.keys import FileKeys, create_master, read_master
+from corridor.outside.net import GuardedNet
+from corridor.rooms import RealRooms
+from corridor.services import NAMES, Service
+from corridor.settings.sections import Participant
+from corridor.store import Store, open_store
+from corridor.world import World
+
+Seam = Callable[[Decide], Decide]
+MASTER_KEY = "master.key"
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class App:
+    """A node: started it takes up its work, its two ASGI apps answer."""
+
+    config: Config
+    world: World
+    store: Store
+    engine: Engine
+    who: Who
+    asgi_peer: Callable[[Scope, Receive, Send], Any]
+    asgi_home: Callable[[Scope, Receive, Send], Any]
+
+    async def start(self, *, make_keys: bool = True) -> None:
+        """Recover and act."""
+        await self.engine.start(make_keys=make_keys)
+
+    async def stop(self) -> None:
+        """End in order; what is not done stays due in the store."""
+        await self.engine.stop()
+        await self.who.close()
+        await self.world.rooms.close()
+        await self.store.close()
+
+
+def connect_services(config: Config, world: World) -> dict[str, Service]:
+    """The enabled services, each from its own folder."""
+    made: dict[str, Service] = {}
+    for name in NAMES:
+        if name in config.services.enabled:
+            module = importlib.import_module(f"corridor.services.{name}")
+            settings = getattr(config.services, name)
+            roots = (world.disk.path("assets"), *settings.roots)
+            made[name] = module.connect(rooms=world.rooms, limits=config.limits, roots=roots)
+    return made
+
+
+def works(config: Config) -> tuple[str, ...]:
+    """Modules that the zygote must have imported for the enabled services."""
+    found: list[str] = []
+    for name in config.services.enabled:
+        module = importlib.import_module(f"corridor.services.{name}")
+        found += getattr(module, "WORKS", ())
+    return tuple(found)
+
+
+def build(
+    config: Config,
+    world: World,
+    *,
+    seam: Seam | None = None,
+    threads: bool = True,
+    key_uses: tuple[str, ...] = tuple(ALGORITHMS),
+) -> App:
+    """A node in this world. `seam` wraps who decides on each step (tests, conformance)."""
+    store = open_store(
+        world.disk, world.clock, url=config.database.url, limits=config.limits, threads=threads
+    )
+    who = Who(
+        net=world.net,
+        clock=world.clock,
+        chance=world.chance,
+        keys=world.keys,
+        limits=config.limits,
+        http_hosts=frozenset(config.net.http_hosts),
+    )
+    keyrings: list[Engine] = []
+
+    def kid(slug: str) -> str:
+        return keyrings[0].keyring.active(slug, "dsp")
+
+    homes = {
+        it.id: _home(config, it, _identify(config, it, who, world, kid))
+        for it in config.participants
+    }
+    ground = Ground(
+        store=store,
+        world=world,
+        limits=config.limits,
+        homes=homes,
+        services=connect_services(config, world),
+        turns=Turns(config.limits),
+    )
+    limits = config.limits
+    rates = (
+        Buckets(
+            world.clock,
+            per_s=limits.address_requests_per_s,
+            burst=limits.address_requests_burst,
+        ),
+        Buckets(world.clock, per_s=limits.peer_requests_per_s, burst=limits.peer_requests_burst),
+    )
+    engine = Engine(
+        ground,
+        people=load_peers(config.trust.peers_file),
+        published=who.register,
+        key_uses=key_uses,
+        seam=seam,
+        rates=rates,
+    )
+    keyrings.append(engine)
+    return App(
+        config=config,
+        world=world,
+        store=store,
+        engine=engine,
+        who=who,
+        asgi_peer=peer_face(engine),
+        asgi_home=peer_face(engine),
+    )
+
+
+def _identify(
+    config: Config,
+    participant: Participant,
+    who: Who,
+    world: World,
+    kid: Callable[[str], str],
+) -> Identify:
+    if participant.identity == "unsafe-open":
+        return UnsafeOpen(
+            peer=participant.unsafe_peer,
+            listeners=(config.node.peer_listen.host, config.node.home_listen.host),
+            clock=world.clock,
+            chance=world.chance,
+            limits=config.limits,
+        )
+    return SelfIssued(who=who, kid=kid)
+
+
+def _home(config: Config, participant: Participant, identify: Identify) -> Home:
+    base = config.node.public_url.rstrip("/")
+    title: Mapping[str, str] = participant.title or {"und": participant.id}
+    return Home(
+        slug=participant.id,
+        did=participant.did,
+        title=title,
+        country=participant.country,
+        base_url=f"{base}/{participant.id}",
+        identify=identify,
+    )
+
+
+# --- the real world ---------------------------------------------------------------------------
+
+
+def real_world(config: Config, *, master: bytes) -> World:
+    """Clock, chance, network, keys, disk and rooms of this machine."""
+    node, net = config.node, config.net
+    clock = RealClock()
+    own = frozenset({urlsplit(node.public_url).netloc}) if node.public_url else frozenset()
+    return World(
+        clock=clock,
+        chance=SystemChance(),
+        net=GuardedNet(
+            limits=config.limits,
+            clock=clock,
+            http_hosts=frozenset(net.http_hosts),
+            allow_networks=tuple(net.allow_networks),
+            allow_hosts=frozenset(net.allow_hosts),
+            own_hosts=own,
+            refused_hosts=frozenset({str(node.peer_listen), str(node.home_listen)}) - own,
+        ),
+        keys=FileKeys(master),
+        disk=FolderDisk(node.data_dir),
+        rooms=RealRooms(
+            modules=works(config), limits=config.limits, unsafe_room=config.rooms.unsafe_room
+        ),
+    )
+
+
+def master_key(config: Config) -> bytes:
+    """The node's master key; made where the data folder is new."""
+    path = config.node.data_dir / MASTER_KEY
+    if not path.exists() and not (config.node.data_dir / "corridor.db").exists():
+        config.node.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return create_master(path)
+    return read_master(path)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the data folder: a second node on it is refused."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Invalid(
+                "another node runs on this folder",
+                code="folder-in-use",
+                cause=str(folder),
+                mend="stop it, or give this one its own node.data_dir",
+            ) from error
+        yield
+
+
+class Running:
+    """A node that listens: started in the order of node.md a, stopped within its bound."""
+
+    def __init__(self, config: Config, *, seam: Seam | None = None) -> None:
+        self.config = config
+        self._seam = seam
+        self.app: App | None = None
+        self._listeners: list[Listener] = []
+
+    async def start(self) -> dict[str, Any]:
+        """Everything up to ready; what the ready line says."""
+        config = self.config
+        master = master_key(config)
+        if not is_local(config.node.data_dir):
+            raise Invalid("the data folder is not on a local disk", code="disk-remote")
+        world = real_world(config, master=master)
+        app = self.app = build(config, world, seam=self._seam)
+        self._check_high_water(app)
+        self._check_clock(app)
+        await app.start()
+        await self._listen(app)
+        log.info(telemetry.NODE_READY, peer=config.node.public_url)
+        return {
+            "event": "ready",
+            "node": config.node.name,
+            "peer": config.node.public_url,
+            "home": f"http://{config.node.home_listen}",
+            "participants": {it.id: it.did for it in config.participants},
+            "development": config.node.development,
+            "lacks": list(getattr(world.rooms, "degraded", ())),
+        }
+
+    async def _listen(self, app: App) -> None:
+        node, tls = self.config.node, self.config.tls
+        faces = [(app.asgi_peer, node.peer_listen, tls.certificate_file, tls.key_file)]
+        faces.append((app.asgi_home, node.home_listen, None, None))
+        for asgi, address, certificate, private_key in faces:
+            listener = Listener(limits=self.config.limits, clock=app.world.clock)
+            await listener.start(
+                asgi,
+                address.host,
+                address.port,
+                certificate=certificate,
+                private_key=private_key,
+            )
+            self._listeners.append(listener)
+
+    def _check_high_water(self, app: App) -> None:
+        """A store behind what was signed outside it is an old backup: refuse (evidence.md 7)."""
+        for home in app.engine.ground.homes.values():
+            raw = app.world.disk.read(f"high-water/{home.slug}.json")
+            if raw is None:
+                continue
+            guard = msgspec.json.decode(raw)
+            head = app.store.of(home.slug).ledger.head()
+            size = 0 if head is None else head.size
+            if size < guard["size"]:
+                raise Invalid(
+                    f"the store of {home.slug} is older than what it has signed",
+                    code="ledger-fenced",
+                    cause=f"{size} entries, {guard['size']} were signed",
+                    mend="put the newer database back",
+                )
+
+    def _check_clock(self, app: App) -> None:
+        """A wall clock behind the ledger's last entry would deny everything, or worse, lie."""
+        now = micros(app.world.clock.now())
+        for head in app.store.node.ledgers.all():
+            behind = (head.last_time - now) / 1e6
+            if behind > self.config.limits.clock_back_s_max:
+                raise Invalid(
+                    f"this clock is {behind:.0f} s behind the last entry of the ledger",
+                    code="clock-off",
+                    mend="set the clock, then start again",
+                )
+
+    async def stop(self) -> None:
+        """Drain, close, and let go, in at most `stop_total_s`."""
+        log.info(telemetry.NODE_DRAINING)
+        for listener in self._listeners:
+            listener.drain()
+        limits = self.config.limits
+        await asyncio.gather(*(it.stop(self._grace(limits)) for it in self._listeners))
+        if self.app is not None:
+            net = self.app.world.net
+            await self.app.stop()
+            if isinstance(net, GuardedNet):
+                await net.close()
+        log.info(telemetry.NODE_STOPPED)
+
+    def _grace(self, limits: Limits) -> float:
+        return 0.0 if self.config.node.development else limits.stop_streams_s
+
+
+async def _run(config: Config, *, seam: Seam | None = None) -> int:
+    stopping = asyncio.Event()
+    signals = 0
+
+    def signalled() -> None:
+        nonlocal signals
+        signals += 1
+        if signals > 1:
+            os._exit(int(Exit.INTERRUPTED))
+        stopping.set()
+
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, signalled)
+    with locked(config.node.data_dir):
+        node = Running(config, seam=seam)
+        try:
+            told = await node.start()
+            sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
+            sys.stdout.flush()
+            await stopping.wait()
+        finally:
+            await node.stop()
+    return int(Exit.DONE)
+
+
+def run(config: Config, *, seam: Seam | None = None) -> int:
+    """Run a node until SIGTERM or SIGINT; one JSON line on standard output when it is ready."""
+    return uvloop.run(_run(config, seam=seam))

@@ -516,6 +516,9 @@ CODES: dict[str, Code] = {
     "unreadable": Code(
         "the node answered something unknown", "use the same version on both sides", E.FAILED, 502
     ),
+    "terms-wider": Code(
+        "more is asked than is offered", "ask for what the offer gives", E.REFUSED, 403
+    ),
     "terms-unknown": Code("terms that nobody here can enforce", "leave them out", E.USAGE),
     "terms-unknown-key": Code(
         "a key that terms do not have here",

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import ip_address
 from math import inf
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
@@ -271,21 +271,20 @@ def _keep(memory: OrderedDict[str, _Known], did: str, known: _Known, most: int) 
         memory.popitem(last=False)
 
 
-class Identify(Protocol):
-    """How a node knows who calls (node.md e): one mode for all its participants."""
-
-    async def caller(
-        self, authorization: str | None, *, audience: str, body: bytes | None, source: str
-    ) -> Caller:
-        """Who calls; Unauthenticated, or PeerMustWait."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class SelfIssued:
-    """The caller proves its DID with a self-issued token; facts about it are local."""
+    """The caller proves its DID with a self-issued token; facts about it are local.
+
+    `kid`: the key that signs for a participant (its slug) now.
+    """
 
     who: Who
+    kid: Callable[[str], str]
+
+    async def authorize(self, *, slug: str, did: str, audience: str, body: bytes | None) -> str:
+        """A token of our own, for one request."""
+        kid = self.kid(slug)
+        return await self.who.token(did=did, kid=kid, audience=audience, body=body)
 
     async def caller(
         self, authorization: str | None, *, audience: str, body: bytes | None, source: str
@@ -314,6 +313,11 @@ class UnsafeOpen:
         self._chance = chance
         self._life = timedelta(seconds=limits.token_life_s)
 
+    async def authorize(self, *, slug: str, did: str, audience: str, body: bytes | None) -> str:
+        """Nothing is proven in this mode."""
+        del slug, did, audience, body
+        return "unsafe-open"
+
     async def caller(
         self, authorization: str | None, *, audience: str, body: bytes | None, source: str
     ) -> Caller:
@@ -325,7 +329,7 @@ class UnsafeOpen:
         return Caller(
             did=self._peer,
             kid="",
-            jti=self._chance.uuid7(),
+            jti="",
             expires=self._clock.now() + self._life,
             raw="",
             bound=False,

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How agreements end: withdrawn by the provider, given back by the consumer, expired.
+
+The unit that ends one also cuts its sessions' streams before the person is answered; its transfers
+are then told, each in its own turn.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+
+from corridor import telemetry
+from corridor.engine.clerk import Clerk
+from corridor.engine.decide import Speak
+from corridor.engine.ground import Ground, Home, micros, moment
+from corridor.engine.sessions import Sessions
+from corridor.engine.transfer import WITHDRAWN, Transfers
+from corridor.engine.voice import END, Voice
+from corridor.errors import Changed, NotFound, PeerMustWait
+from corridor.protocol.machine import Role
+from corridor.store.agreements import Agreement
+from corridor.store.sessions import Revocation
+from corridor.store.unit import Conflict, Unit, Write
+
+log = structlog.get_logger()
+
+
+class Endings:
+    """Ends agreements, on either side."""
+
+    def __init__(
+        self, ground: Ground, clerk: Clerk, sessions: Sessions, voice: Voice, transfers: Transfers
+    ) -> None:
+        self._ground = ground
+        self._clerk = clerk
+        self._sessions = sessions
+        self._voice = voice
+        self._transfers = transfers
+
+    async def withdraw(
+        self, home: Home, agreement_id: str, *, reason: str, notice: timedelta, person: str
+    ) -> Agreement:
+        """The provider ends it, at once or after the notice that was agreed."""
+        record = self._live(home, agreement_id, Role.PROVIDER)
+        if notice > timedelta():
+            effective = self._ground.now() + notice
+            store = self._ground.store.of(home.slug)
+            leaf = self._leaf(home, record, "agreement.withdrawn", reason, person, effective)
+            writes = (
+                store.agreements.update(record, reason=reason, changed=self._now()),
+                store.wakes.put("withdrawal", agreement_id, micros(effective)),
+            )
+            await self._ground.store.run(Unit(writes, (leaf,)))
+            self._ground.bells.ring("wake")
+            return self._live(home, agreement_id, Role.PROVIDER)
+        await self._end(home, record, "withdrawn", reason=reason, person=person)
+        return self._get(home, agreement_id, Role.PROVIDER)
+
+    async def give_back(
+        self, home: Home, agreement_id: str, *, reason: str, person: str
+    ) -> Agreement:
+        """The consumer ends it, at any time."""
+        record = self._live(home, agreement_id, Role.CONSUMER)
+        await self._end(home, record, "returned", reason=reason, person=person)
+        return self._get(home, agreement_id, Role.CONSUMER)
+
+    async def take_effect(self, home: Home, agreement_id: str) -> None:
+        """The notice of a withdrawal is over."""
+        record = self._ground.store.of(home.slug).agreements.get(agreement_id, Role.PROVIDER)
+        if record is not None and record.state == "live":
+            await self._end(home, record, "withdrawn", reason=record.reason or "", person="")
+
+    async def expire(self, home: Home, agreement_id: str) -> None:
+        """The last of what was agreed has ended."""
+        for role in Role:
+            record = self._ground.store.of(home.slug).agreements.get(agreement_id, role)
+            if record is None or record.state != "live" or record.ends_at is None:
+                continue
+            if record.ends_at <= self._now():
+                await self._end(home, record, "expired", reason="", person="")
+
+    def _live(self, home: Home, agreement_id: str, role: Role) -> Agreement:
+        record = self._get(home, agreement_id, role)
+        if record.state != "live":
+            raise Changed(f"the agreement is {record.state}")
+        return record
+
+    def _get(self, home: Home, agreement_id: str, role: Role) -> Agreement:
+        record = self._ground.store.of(home.slug).agreements.get(agreement_id, role)
+        if record is None:
+            raise NotFound(f"no agreement with this id as {role}")
+        return record
+
+    def _now(self) -> int:
+        return micros(self._ground.now())
+
+    def _leaf(
+        self,
+        home: Home,
+        record: Agreement,
+        kind: str,
+        reason: str,
+        person: str,
+        effective: object = None,
+    ) -> object:
+        payloads = {"reason": reason.encode()} if reason else {}
+        if person:
+            payloads["person"] = person.encode()
+        return self._clerk.leaf(
+            home,
+            kind,
+            agreement=record.agreement_id,
+            code=WITHDRAWN if record.role == Role.PROVIDER else "agreement-returned",
+            effective="" if effective is None else str(effective),
+            payloads=payloads,
+        )
+
+    async def _end(
+        self, home: Home, record: Agreement, state: str, *, reason: str, person: str
+    ) -> None:
+        """One unit: the agreement, its sessions, the revocation. Then cut, then tell."""
+        store = self._ground.store.of(home.slug)
+        code = {"withdrawn": WITHDRAWN, "returned": "agreement-returned"}.get(
+            state, "agreement-ended"
+        )
+        for _ in range(self._ground.limits.conflict_retries_max):
+            sessions = [
+                it
+                for it in store.sessions.of_agreement(record.agreement_id)
+                if it.state not in ("closed", "closing")
+            ]
+            writes: list[Write] = [
+                store.agreements.update(
+                    record, state=state, reason=reason or None, changed=self._now()
+                ),
+                store.wakes.delete("agreement", record.agreement_id, expect=None),
+                store.wakes.delete("withdrawal", record.agreement_id, expect=None),
+                store.revocations.insert(
+                    Revocation(
+                        participant=home.slug,
+                        kind="agreement",
+                        subject=record.agreement_id,
+                        at=self._now(),
+                    )
+                ),
+            ]
+            ours = record.role == Role.PROVIDER
+            if ours:
+                writes += [
+                    store.sessions.update(it, state="closing", reason=code) for it in sessions
+                ]
+            kind = "agreement.returned" if state == "returned" else "agreement.withdrawn"
+            leaf = (
+                self._clerk.leaf(
+                    home, "decision", agreement=record.agreement_id, outcome="expired", rule="time"
+                )
+                if state == "expired"
+                else self._leaf(home, record, kind, reason, person)
+            )
+            try:
+                await self._ground.store.run(Unit(tuple(writes), (leaf,)))  # type: ignore[arg-type]  # a Leaf
+            except Conflict:
+                record = self._get(home, record.agreement_id, Role(record.role))
+                if record.state != "live":
+                    raise Changed(f"the agreement is {record.state}") from None
+                continue
+            if ours:
+                for it in sessions:
+                    self._sessions.cut(it.sid, code)
+                    self._sessions.closing(home, it.sid, code)
+            self._ground.bells.ring(record.agreement_id)
+            await self._tell(home, record, code, reason)
+            log.info(telemetry.AGREEMENT_WITHDRAWN, participant=home.slug, state=state)
+            return
+        raise PeerMustWait("the agreement keeps changing")
+
+    async def _tell(self, home: Home, record: Agreement, code: str, reason: str) -> None:
+        """Its transfers end, and the partner reads why."""
+        transfers = self._ground.store.of(home.slug).transfers.of_agreement(record.agreement_id)
+        for it in transfers:
+            if it.role != record.role or it.state in self._transfers.machine.final:
+                continue
+            reasons = (reason,) if reason else ()
+            speech = Speak(step=END, code=code, reasons=reasons)
+            try:
+                await self._voice.wish(home, self._transfers, it.pid, speech)
+            except (Changed, NotFound, PeerMustWait):
+                continue
+
+
+def ends(record: Agreement) -> str:
+    """When it ends, for people; empty where it has no end."""
+    return "" if record.ends_at is None else moment(record.ends_at).isoformat()

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signs the ledgers' heads, and proves entries against them (evidence.md 2.5, 3.3)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import msgspec
+
+from corridor.engine.clerk import Clerk
+from corridor.engine.ground import Ground, Home, micros
+from corridor.engine.keyring import Keyring
+from corridor.errors import NotFound, StoreUnavailable
+from corridor.evidence import note, receipt, tree
+from corridor.store.ledger import Checkpoint, Entry
+from corridor.store.unit import Conflict, Unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proven:
+    """An entry with what proves it; salts by slot, hex."""
+
+    leaf: bytes
+    proof: str
+    salts: dict[str, str]
+    statements: list[str]
+
+
+class Notary:
+    """One for the node; a checkpoint of a participant is signed by one task at a time."""
+
+    def __init__(self, ground: Ground, clerk: Clerk, keyring: Keyring) -> None:
+        self._ground = ground
+        self._clerk = clerk
+        self._keyring = keyring
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._signed: dict[str, int] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Sign what has grown, once a second while anything does."""
+        self._task = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        """Sign once more, then rest."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        for home in self._ground.homes.values():
+            try:
+                await self.checkpoint(home)
+            except (StoreUnavailable, NotFound):
+                continue
+
+    async def _watch(self) -> None:
+        every = self._ground.limits.checkpoint_every_s
+        while True:
+            await self._ground.world.clock.sleep(every)
+            for home in self._ground.homes.values():
+                try:
+                    await self.checkpoint(home)
+                except (StoreUnavailable, NotFound):
+                    continue
+
+    async def checkpoint(self, home: Home, *, at_least: int = 0) -> Checkpoint | None:
+        """A signed checkpoint of the committed size; None where the ledger is empty."""
+        store = self._ground.store.of(home.slug)
+        async with self._locks.setdefault(home.slug, asyncio.Lock()):
+            size, root = store.ledger.size_root()
+            known = self._signed.get(home.slug)
+            if size == 0:
+                return None
+            if known == size or (at_least and known is not None and known >= at_least):
+                return store.ledger.checkpoint(at_least or size)
+            head = store.ledger.head()
+            assert head is not None
+            text = self._sign(home, head.origin, size, root)
+            now = micros(self._ground.now())
+            try:
+                write = store.ledger.put_checkpoint(size, text.encode(), now)
+                await self._ground.store.run(Unit((write,)))
+            except Conflict:
+                pass  # a start after a crash signs the same size again: the first note stands
+            self._signed[home.slug] = size
+            self._guard(home, head.origin, size, root)
+            return store.ledger.checkpoint(size)
+
+    def _sign(self, home: Home, origin: str, size: int, root: bytes) -> str:
+        text = note.checkpoint(origin, size, root)
+        lines: list[str] = []
+        seconds = int(self._ground.now().timestamp())
+        for kid, alg, public in self._keyring.vkeys(home):
+            kind = note.ALGORITHMS[alg]
+            name = note.key_id(origin, kind, public)
+            if alg == "Ed25519":
+                signature = self._ground.world.keys.sign(kid, text.encode())
+            else:
+                message = note.cosigned_message(origin, seconds, origin, size, root)
+                raw = self._ground.world.keys.sign(kid, message)
+                signature = note.timestamped(seconds, raw)
+            lines.append(note.signature_line(origin, name, signature))
+        return note.note(text, lines)
+
+    def _guard(self, home: Home, origin: str, size: int, root: bytes) -> None:
+        """Remember outside the database how far the ledger was (evidence.md 7, Fence)."""
+        guard = {"origin": origin, "size": size, "root": root.hex()}
+        name = f"high-water/{home.slug}.json"
+        self._ground.world.disk.write_atomic(name, msgspec.json.encode(guard, order="sorted"))
+
+    async def prove(self, home: Home, entry_id: str) -> Proven:
+        """An entry with its proof, as soon as a checkpoint covers it."""
+        store = self._ground.store.of(home.slug)
+        entry = store.ledger.by_id(entry_id)
+        if entry is None:
+            raise NotFound("no such entry")
+        if entry.index is None:
+            raise NotFound("not placed yet")
+        signed = await self.checkpoint(home, at_least=entry.index + 1)
+        if signed is None:
+            raise NotFound("no checkpoint covers it yet")
+        hashes = tree.inclusion(store.ledger.tile, entry.index, signed.size)
+        return Proven(
+            leaf=entry.leaf_bytes(),
+            proof=receipt.proof(entry.index, hashes, bytes(signed.note).decode()),
+            salts=self._salts(home, entry),
+            statements=self._keyring.statements(home),
+        )
+
+    def _salts(self, home: Home, entry: Entry) -> dict[str, str]:
+        salts: dict[str, str] = {}
+        ledger = self._ground.store.of(home.slug).ledger
+        begun = msgspec.json.decode(entry.body).get("started_as")
+        of = [*(ledger.payloads(begun) if begun else ()), *ledger.payloads(entry.id)]
+        for payload in of:
+            if payload.sealed is not None:
+                salt, _ = self._clerk.open(home, payload.digest, payload.sealed)
+                salts[payload.slot] = salt.hex()
+        return salts

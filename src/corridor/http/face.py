@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A listener's face: a route table as an ASGI app, and an error for whatever goes wrong inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from corridor.errors import MalformedMessage
+from corridor.http.routes import (
+    Call,
+    Receive,
+    Route,
+    Scope,
+    Send,
+    Table,
+    headers_of,
+    respond,
+)
+
+log = structlog.get_logger()
+Words = Callable[[str, str], bytes]
+
+
+class Face:
+    """ASGI. `words` puts (code, what) into an error body of this face's kind."""
+
+    def __init__(
+        self, routes: Sequence[Route], words: Words, *, media: str = "application/json"
+    ) -> None:
+        self._table = Table(routes)
+        self._words = words
+        self._media = media
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            return
+        found = self._table.find(scope["method"], scope["path"])
+        if found is None:
+            await self._refuse(send, 404, "not-found", "no such address")
+            return
+        route, names = found
+        try:
+            headers = headers_of(scope)
+        except MalformedMessage as error:
+            await self._refuse(send, 400, error.code, error.what)
+            return
+        answering = _Once(send)
+        try:
+            await route.action(Call(scope, receive, answering, names, headers))
+        except Exception:
+            log.exception("bug", path=scope["path"])
+            if answering.began:
+                raise
+            await self._refuse(send, 500, "internal", "a bug here; it is written down")
+
+    async def _refuse(self, send: Send, status: int, code: str, what: str) -> None:
+        await respond(send, status, self._words(code, what), media=self._media)
+
+
+class _Once:
+    """Passes messages on, and knows whether an answer has begun."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.began = False
+
+    async def __call__(self, message: Scope) -> None:
+        self.began = True
+        await self._send(message)

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The face for peers: protocol, data planes, DID documents, key statements."""
+
+from __future__ import annotations
+
+from corridor.engine import Engine
+from corridor.http.dsp import Dsp
+from corridor.http.face import Face
+from corridor.http.planes import Planes
+from corridor.http.routes import Route
+from corridor.wire.catalog import CatalogError
+from corridor.wire.codec import encode
+
+
+def routes(engine: Engine) -> list[Route]:
+    """Every route that a peer can reach."""
+    return [*Dsp(engine).routes(), *Planes(engine).routes()]
+
+
+def peer_face(engine: Engine) -> Face:
+    """The ASGI app of the listener for peers; an unknown path is an error of the protocol too."""
+    return Face(routes(engine), _words)
+
+
+def _words(code: str, what: str) -> bytes:
+    return encode(CatalogError(code=code, reason=(what,)))
