@@ -82,7 +82,7 @@ def error_pages() -> Iterator[tuple[str, str]]:
         "reference/errors.md",
         page(
             "Errors",
-            "errors.py",
+            "codes.py",
             "Each error carries one of these codes. `exit` is the exit status of the command\n"
             "line, `HTTP` the status of the management API; what peers are answered is in the\n"
             "specification of the protocol.\n\n",
@@ -98,7 +98,7 @@ def error_pages() -> Iterator[tuple[str, str]]:
             f"errors/{name}.md",
             page(
                 name,
-                "errors.py",
+                "codes.py",
                 f"**{it.title[0].upper()}{it.title[1:]}.**\n\n",
                 f"What to do: {it.mend}.\n\n",
                 table("exit status", "HTTP status", "class"),
