@@ -252,6 +252,13 @@ CODES: dict[str, Code] = {
     "setting-unreadable": Code(
         "the file of settings cannot be read", "corridor init writes one", E.CONFIGURATION
     ),
+    "folder-in-use": Code(
+        "another node runs on this folder", "stop it, or set node.data_dir", E.FAILED
+    ),
+    "disk-remote": Code(
+        "the data folder is not on a local disk", "set node.data_dir", E.CONFIGURATION
+    ),
+    "clock-off": Code("this clock is not right", "timedatectl set-ntp true", E.CONFIGURATION),
     "internal": Code("a bug in Corridor", "report it with the reference", E.FAILED, 500),
     "evidence-broken": Code(
         "evidence does not verify", "corridor audit verify", E.NOT_VERIFIED, 409

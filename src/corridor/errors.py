@@ -35,7 +35,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from corridor.codes import CODES
+from corridor.codes import CODES, Code, Exit
+
+__all__ = [
+    "CODES",
+    "BudgetSpent",
+    "CannotHonour",
+    "Changed",
+    "Code",
+    "CorridorError",
+    "Ended",
+    "EvidenceBroken",
+    "Exit",
+    "FetchFailed",
+    "Invalid",
+    "LocalProtocolError",
+    "MalformedEvidence",
+    "MalformedMessage",
+    "NotAllowed",
+    "NotFound",
+    "NotReachable",
+    "NotSignedIn",
+    "PeerMustWait",
+    "Pending",
+    "Problem",
+    "ProtocolError",
+    "QueryRefused",
+    "Refused",
+    "RemoteProtocolError",
+    "StoreUnavailable",
+    "Unauthenticated",
+    "Unreadable",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ class ByTerms:
         return Rest()
 
     def _answer(self, home: Home, it: Negotiation) -> Rest | Speak:
-        offered = self._library.offered(home, it.offer_id)
+        offered = self._library.offered(home, it.offer_id or "")
         if offered is None:
             return Speak(step=n.Step.TERMINATE, code="unknown-offer")
         if it.state == n.State.REQUESTED:

@@ -7,14 +7,14 @@ are then told, each in its own turn.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
 from corridor import telemetry
 from corridor.engine.clerk import Clerk
 from corridor.engine.decide import Speak
-from corridor.engine.ground import Ground, Home, micros, moment
+from corridor.engine.ground import Ground, Home, micros, moment, stamp
 from corridor.engine.sessions import Sessions
 from corridor.engine.transfer import WITHDRAWN, Transfers
 from corridor.engine.voice import END, Voice
@@ -22,7 +22,7 @@ from corridor.errors import Changed, NotFound, PeerMustWait
 from corridor.protocol.machine import Role
 from corridor.store.agreements import Agreement
 from corridor.store.sessions import Revocation
-from corridor.store.unit import Conflict, Unit, Write
+from corridor.store.unit import Conflict, Leaf, Unit, Write
 
 log = structlog.get_logger()
 
@@ -103,8 +103,8 @@ class Endings:
         kind: str,
         reason: str,
         person: str,
-        effective: object = None,
-    ) -> object:
+        effective: datetime | None = None,
+    ) -> Leaf:
         payloads = {"reason": reason.encode()} if reason else {}
         if person:
             payloads["person"] = person.encode()
@@ -113,7 +113,7 @@ class Endings:
             kind,
             agreement=record.agreement_id,
             code=WITHDRAWN if record.role == Role.PROVIDER else "agreement-returned",
-            effective="" if effective is None else str(effective),
+            effective="" if effective is None else stamp(effective),
             payloads=payloads,
         )
 
@@ -160,7 +160,7 @@ class Endings:
                 else self._leaf(home, record, kind, reason, person)
             )
             try:
-                await self._ground.store.run(Unit(tuple(writes), (leaf,)))  # type: ignore[arg-type]  # a Leaf
+                await self._ground.store.run(Unit(tuple(writes), (leaf,)))
             except Conflict:
                 record = self._get(home, record.agreement_id, Role(record.role))
                 if record.state != "live":

@@ -7,6 +7,7 @@ No logic of its own; `app.build` makes one and hands it to the HTTP floor.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import structlog
 
@@ -39,6 +40,14 @@ from corridor.protocol.transfer import Step
 log = structlog.get_logger()
 
 
+class Rate(Protocol):
+    """Bounds how often somebody may ask."""
+
+    def take(self, key: str) -> None:
+        """Once more; raises PeerMustWait."""
+        ...
+
+
 class Engine:
     """Everything that acts, for all participants of a node."""
 
@@ -50,7 +59,7 @@ class Engine:
         published: Callable[[str, bytes], None],
         key_uses: tuple[str, ...],
         seam: Callable[[Decide], Decide] | None = None,
-        rates: tuple[object, object] | None = None,
+        rates: tuple[Rate, Rate] | None = None,
     ) -> None:
         self.ground = ground
         self.clerk = Clerk(ground.world)
@@ -96,6 +105,8 @@ class Engine:
         self.sessions.opened = self._opened
         self.sessions.not_opened = self._not_opened
         self.transfers.pushing = self.push.begin
+        self.strangers: Rate
+        self.peers_rate: Rate
         self.strangers, self.peers_rate = rates or (_Unbounded(), _Unbounded())
 
     async def start(self, *, make_keys: bool = True) -> None:

@@ -194,23 +194,41 @@ class Transfers:
         consumer, provider = pids_of(it)
         if speech.step == Step.REQUEST:
             return self._compose_request(draft, it, message_id)
-        pids = {"id_": message_id, "consumer_pid": consumer, "provider_pid": provider}
         path = f"/transfers/{it.peer_pid}/{PATHS[speech.step]}"
+        message: Message
         if speech.step == Step.START:
-            if it.role == Role.CONSUMER:
-                draft.set(resume_asked=1)
-                return Composed(message=wire.TransferStartMessage(**pids), path=path)
-            address = None if it.sink else self._sessions.address(draft.home, it)
-            draft.set(resume_asked=0)
-            return Composed(
-                message=wire.TransferStartMessage(**pids, data_address=address), path=path
+            message = wire.TransferStartMessage(
+                id_=message_id,
+                consumer_pid=consumer,
+                provider_pid=provider,
+                data_address=self._address_to_tell(draft, it),
             )
-        if speech.step == Step.COMPLETE:
-            return Composed(message=wire.TransferCompletionMessage(**pids), path=path)
-        told = {"code": speech.code or None, "reason": speech.reasons}
-        if speech.step == Step.SUSPEND:
-            return Composed(message=wire.TransferSuspensionMessage(**pids, **told), path=path)
-        return Composed(message=wire.TransferTerminationMessage(**pids, **told), path=path)
+        elif speech.step == Step.COMPLETE:
+            message = wire.TransferCompletionMessage(
+                id_=message_id, consumer_pid=consumer, provider_pid=provider
+            )
+        else:
+            kind = (
+                wire.TransferSuspensionMessage
+                if speech.step == Step.SUSPEND
+                else wire.TransferTerminationMessage
+            )
+            message = kind(
+                id_=message_id,
+                consumer_pid=consumer,
+                provider_pid=provider,
+                code=speech.code or None,
+                reason=speech.reasons,
+            )
+        return Composed(message=message, path=path)
+
+    def _address_to_tell(self, draft: Draft, it: Transfer) -> DataAddress | None:
+        """A provider's START of a pull says where to read; a consumer's asks to go on."""
+        if it.role == Role.CONSUMER:
+            draft.set(resume_asked=1)
+            return None
+        draft.set(resume_asked=0)
+        return None if it.sink else self._sessions.address(draft.home, it)
 
     def _compose_request(self, draft: Draft, it: Transfer, message_id: str) -> Composed:
         sink = None if it.sink is None else self.address(draft.home, it.sink)

@@ -25,7 +25,7 @@ from corridor.errors import (
     NotFound,
     PeerMustWait,
 )
-from corridor.protocol.machine import Role
+from corridor.protocol.machine import Process, Role
 from corridor.store.boxes import Queued
 from corridor.store.unit import Conflict, Unit
 from corridor.wire import negotiation as wire_negotiation
@@ -281,10 +281,9 @@ class Voice:
             await self.wish(home, talk, pid, Speak(step=END, code=code))
 
 
-def _ended(talk: Talk, record: Record) -> object:
-    machine = talk.machine
-    process = machine.lost(process_of(record))
-    return type(process)(process.us, machine.end)
+def _ended(talk: Talk, record: Record) -> Process:
+    """The process ended by us alone: the peer has nothing more to say in it."""
+    return Process(Role(record.role), talk.machine.end)
 
 
 def _decode(

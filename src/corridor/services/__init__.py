@@ -62,8 +62,15 @@ class Known:
 class Act(Protocol):
     """One act under an agreement: allowed, charged, and begun in the ledger (durable)."""
 
-    id: str
-    headers: Mapping[str, str]
+    @property
+    def id(self) -> str:
+        """Its entry in the ledger."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What names its receipt to the caller."""
+        ...
 
     async def take(self, block: bytes) -> None:
         """Count (and for hashed acts hash) a block before it leaves; Refused where it may not."""
