@@ -67,8 +67,9 @@ class App:
     asgi_home: Callable[[Scope, Receive, Send], Any]
 
     async def start(self, *, make_keys: bool = True) -> None:
-        """Recover and act."""
-        await self.engine.start(make_keys=make_keys)
+        """Recover and act, where nobody needs to listen first."""
+        await self.engine.prepare(make_keys=make_keys)
+        await self.engine.begin()
 
     async def stop(self) -> None:
         """End in order; what is not done stays due in the store."""
@@ -269,8 +270,9 @@ class Running:
         app = self.app = build(config, world, seam=self._seam)
         self._check_high_water(app)
         self._check_clock(app)
-        await app.start()
+        await app.engine.prepare()
         await self._listen(app)
+        await app.engine.begin()
         log.info(telemetry.NODE_READY, peer=config.node.public_url)
         return {
             "event": "ready",

@@ -77,7 +77,13 @@ class Agreements:
             terms = odrl.read(agreement, limits=self._ground.limits).terms_hash
         except CannotHonour:
             return "terms"
-        return "" if terms == (it.wish_sha if it.offer_from is None else it.terms_sha) else "terms"
+        return "" if terms == self._expected(it) else "terms"
+
+    def _expected(self, it: Negotiation) -> str | None:
+        """The terms that we meant: of the last offer, or the catalogue's where we sent a stub."""
+        offer = msgspec.json.decode(it.offer_raw or b"{}")
+        stub = it.offer_from == Role.CONSUMER and odrl.is_stub(offer)
+        return it.wish_sha if stub else it.terms_sha
 
     def _insert(self, home: Home, it: Negotiation, agreement: Mapping[str, Any]) -> Write:
         raw = msgspec.json.encode(agreement)

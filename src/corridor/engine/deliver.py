@@ -130,14 +130,17 @@ class Deliver:
 
     def after_answer(self, row: Queued) -> Callable[[], None]:
         """The row leaves when the returned function is called, or 5 s later at the latest."""
-        loop = asyncio.get_running_loop()
-        timer = loop.call_later(self._limits.answer_first_s, self.put, row)
+        left = False
 
         def release() -> None:
-            if not timer.cancelled():
-                timer.cancel()
+            nonlocal left
+            timer.cancel()
+            if not left:
+                left = True
                 self.put(row)
 
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(self._limits.answer_first_s, release)
         return release
 
     def forget(self, message_id: str) -> None:

@@ -109,10 +109,13 @@ class Engine:
         self.peers_rate: Rate
         self.strangers, self.peers_rate = rates or (_Unbounded(), _Unbounded())
 
-    async def start(self, *, make_keys: bool = True) -> None:
-        """Take up what the store holds, then act."""
+    async def prepare(self, *, make_keys: bool = True) -> None:
+        """What must be true before anybody may call: keys, and acts of the last run closed."""
         await self.keyring.start(make=make_keys)
         await self.acts.recover()
+
+    async def begin(self) -> None:
+        """Act: deliver, open, push and wake what the store says is due. Peers can reach us now."""
         await self.deliver.start()
         await self.sessions.recover()
         await self.push.recover()

@@ -29,6 +29,9 @@ from corridor.store.unit import Conflict, Unit, Write
 from corridor.wire.codec import Message
 
 
+END = "TERMINATE"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """What to answer; `release` is called once the answer was handed to the transport."""
@@ -98,7 +101,10 @@ class Ear:
         draft.become(talk.machine.hear(process_of(draft.record), step).process)
         self._note(draft, heard)
         talk.enter(draft, speak=True)
-        await self._commit(draft, heard)
+        try:
+            await self._commit(draft, heard)
+        except Conflict as conflict:
+            raise PeerMustWait("this process is being created") from conflict
         return self._reply(talk, draft.record, 201, draft)
 
     def again(self, talk: Talk, record: Record) -> Reply:
@@ -152,7 +158,8 @@ class Ear:
 
     def _draft(self, home: Home, talk: Talk, record: Record, heard: Heard, step: str) -> Draft:
         """(8) to (10): is it legal, is it right, and what follows."""
-        if record.messages >= self._ground.limits.negotiation_messages_max:
+        most = self._ground.limits.negotiation_messages_max
+        if talk.kind == "negotiation" and record.messages >= most and step != END:
             raise RemoteProtocolError("too many messages in this process", code="too-many-rounds")
         draft = Draft(self._ground, self._clerk, talk, home, record)
         self._learn_pid(draft, heard.message)
