@@ -80,7 +80,8 @@ class Asked:
         found = {}
         known = None if keys is None else list(keys)
         for key, inner in node.entries.items():
-            where = f"{path}.{key}" if path else key
+            shown = key if key.isprintable() else values.quoted(key)
+            where = f"{path}.{shown}" if path else shown
             if known is not None and key not in known:
                 self.unknown_key(where, node.lines[key], key, known)
                 continue

@@ -27,6 +27,7 @@ from yaml.events import (
 
 from corridor.errors import Problem
 from corridor.limits import Limits
+from corridor.policy.values import quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ class _Composer:
             if key.text in entries:
                 first = lines[key.text]
                 message = (
-                    f'key "{key.text}" a second time in this map (first on line {first}). '
+                    f"key {quoted(key.text)} a second time in this map (first on line {first}). "
                     "Merge the two."
                 )
                 self.problems.append(

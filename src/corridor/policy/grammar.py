@@ -51,12 +51,15 @@ def require(asked: Asked, node: Node, path: str) -> Required:
 
 
 def claims(asked: Asked, node: Node, path: str) -> tuple[str, ...]:
-    """A map of `Type.name` to text, as `Type.name=text`."""
+    """A map of `Type.name` to text, as `Type.name=text`.
+
+    A list of texts is taken too: it is what a file's and a rule's claims of one name unite to.
+    """
     found = []
-    for name, (inner, where, line) in asked.map(node, path).items():
-        text = asked.scalar(inner, where)
-        if text:
-            found.append(asked.typed("claim", Text(f"{name}={text.text}", where, line)))
+    for name, (inner, where, _) in asked.map(node, path).items():
+        for text in asked.texts(inner, where):
+            whole = Text(f"{name}={text.text}", text.path, text.line)
+            found.append(asked.typed("claim", whole))
     return canonical.in_order(one for one in found if one)
 
 
@@ -68,7 +71,10 @@ def typed_set(asked: Asked, kind: str, node: Node, path: str) -> tuple[str, ...]
 
 @dataclass(slots=True)
 class RuleReader:
-    """Reads one rule. `given` holds canonical values by row key, `where` the place of each."""
+    """Reads one rule. `given` holds canonical values by row key, `where` the place of each.
+
+    `written` are the keys that stand in the file, also those whose values are faulty.
+    """
 
     asked: Asked
     path: str
@@ -77,6 +83,7 @@ class RuleReader:
     action: str = ""
     given: dict[str, Value] = field(default_factory=dict)
     where: dict[str, Text] = field(default_factory=dict)
+    written: frozenset[str] = frozenset()
 
     def read(self, node: Node) -> OdrlRule | None:
         """The rule as a permission; None where its action is not known."""
@@ -85,12 +92,13 @@ class RuleReader:
                 self.path, node.line, "must be a map. Write {action: …}.", "terms-value"
             )
             return None
-        self.line = node.line
+        self.line, self.written = node.line, frozenset(node.entries)
         if not self._action(node):
             self._unknown(node)
             return None
         for key, inner in node.entries.items():
-            path, line = f"{self.path}.{key}", node.lines[key]
+            shown = key if key.isprintable() else values.quoted(key)
+            path, line = f"{self.path}.{shown}", node.lines[key]
             if key == "action":
                 continue
             if key not in RULE_KEYS:
@@ -113,7 +121,8 @@ class RuleReader:
     def _unknown(self, node: Map) -> None:
         for key, line in node.lines.items():
             if key not in RULE_KEYS:
-                self.asked.unknown_key(f"{self.path}.{key}", line, key, RULE_KEYS)
+                shown = key if key.isprintable() else values.quoted(key)
+                self.asked.unknown_key(f"{self.path}.{shown}", line, key, RULE_KEYS)
 
     def _keys(self) -> list[str]:
         carried = (
@@ -416,7 +425,7 @@ class RuleReader:
     def _fill(self) -> None:
         """Defaults written out, and what every rule requires."""
         for key, given in profile.defaults(self.action, self.asked.service):
-            if key not in self.given and key not in self.where:
+            if key not in self.given and key not in self.written:
                 row = BY_KEY[key]
                 self.given[key] = canonical.in_order(given.split()) if row.is_set else given
                 if row.leaf in {"int", "dec"}:
@@ -429,7 +438,7 @@ class RuleReader:
     def _check(self) -> None:
         asked = self.asked
         for key in profile.needed(self.action, asked.service):
-            if key not in self.where:
+            if key not in self.written:
                 message = f"{self.action} on {asked.service} needs {key}. Add it."
                 asked.fault(self.path, self.line, message, "terms-missing")
         begins, ends = self.given.get("from"), self.given.get("until")

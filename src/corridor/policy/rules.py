@@ -169,10 +169,11 @@ class Compiler:
     def _complete(self, given: Mapping[str, Value], action: str, written: str) -> None:
         """What an action cannot do without, and what makes sense only together."""
         needed = list(profile.needed(written, self.service))
-        if action in profile.PRIVATE:
-            needed += [key for key, _ in profile.defaults(action, self.service)]
-            if any("[" not in one for one in given.get("columns.measure", ())):
-                raise cannot(self.path, "columns.measure", "a measure here needs bounds")
+        # Normal form has its defaults written out; what lacks one would be without a limit.
+        needed += [key for key, _ in profile.defaults(action, self.service)]
+        unbounded = any("[" not in one for one in given.get("columns.measure", ()))
+        if action in profile.PRIVATE and unbounded:
+            raise cannot(self.path, "columns.measure", "a measure here needs bounds")
         if "circle.parties" in given or "circle.collude" in given:
             needed += ["circle.parties", "circle.collude"]
         for key in needed:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from corridor.policy import canonical, profile, values
@@ -111,13 +111,16 @@ def _require(given: Mapping[str, Value]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in given.items():
         name = key.partition(".")[2]
-        found[name] = dict(_claim(one) for one in value) if name == "claims" else list(value)
+        found[name] = _claims(value) if name == "claims" else list(value)
     return found
 
 
-def _claim(canonical_claim: str) -> tuple[str, str]:
-    name, _, value = canonical_claim.partition("=")
-    return name, value
+def _claims(given: Iterable[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for one in given:
+        name, _, value = one.partition("=")
+        found.setdefault(name, []).append(value)
+    return {name: held[0] if len(held) == 1 else held for name, held in found.items()}
 
 
 def _rule(action: str, given: Given, common: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
@@ -212,5 +215,7 @@ def _show_to(who: Who) -> dict[str, Any]:
             f"{kind}@{issuer}" if issuer else kind for kind, issuer in who.credentials
         )
     if who.claims:
-        found["claims"] = {f"{kind}.{name}": value for kind, name, value in sorted(who.claims)}
+        found["claims"] = _claims(
+            f"{kind}.{name}={value}" for kind, name, value in sorted(who.claims)
+        )
     return found

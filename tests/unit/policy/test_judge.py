@@ -373,6 +373,7 @@ def test_reading_columns():
                 atom(COR + "filter", "isAnyOf", ["secret"]),
                 atom(COR + "unit", "eq", "household"),
                 atom(COR + "resultRows", "lteq", "100"),
+                atom(COR + "answerSeconds", "lteq", "30"),
             ],
         }
     )
@@ -395,7 +396,8 @@ def test_reading_columns():
 def test_at_the_answer_only_the_rule_that_allowed_counts():
     cap = atom(COR + "rowsPerDay", "lteq", "10")
     columns = atom(COR + "dimension", "isAnyOf", ["a"])
-    agreement = terms({"action": "odrl:read", "constraint": [cap, columns]})
+    seconds = atom(COR + "answerSeconds", "lteq", "30")
+    agreement = terms({"action": "odrl:read", "constraint": [cap, columns, seconds]})
     key = permit.compile(agreement, service="tables", operands=OPERANDS).rules[0].key
     facts = Facts(action="read", rows=10, rule=key)
 
