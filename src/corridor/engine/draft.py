@@ -22,6 +22,7 @@ from corridor.protocol.machine import Machine, Process, Role
 from corridor.store.boxes import Queued
 from corridor.store.events import Event
 from corridor.store.negotiations import Negotiation
+from corridor.store.peers import Quirks
 from corridor.store.transfers import Transfer
 from corridor.store.unit import Leaf, Unit, Write
 from corridor.wire.codec import Message, encode
@@ -144,7 +145,7 @@ class Draft:
         self.set(pending_sha=message_id, messages=self.record.messages + 1)
         body = encode(composed.message)
         now = self.ground.now()
-        due = now + timedelta(milliseconds=self.home.settle_ms)
+        due = now + timedelta(milliseconds=self._settle_ms())
         kind = type(composed.message).__name__
         ending = kind.endswith(("TerminationMessage", "SuspensionMessage"))
         limits = self.ground.limits
@@ -172,6 +173,11 @@ class Draft:
             message=kind,
             payloads={"body": body},
         )
+
+    def _settle_ms(self) -> int:
+        """How long this peer needs before it can take a word that follows its own."""
+        peer = self.ground.store.of(self.home.slug).peers.get(self.record.peer)
+        return 0 if peer is None else msgspec.json.decode(peer.quirks, type=Quirks).settle_ms
 
     def unit(self) -> Unit:
         """Everything, as one transaction; the guard stands first."""

@@ -63,7 +63,6 @@ class Home:
     base_url: str
     identify: Identify
     unsolicited: bool = False
-    settle_ms: int = 0
 
     @property
     def dsp_url(self) -> str:

@@ -28,7 +28,6 @@ from corridor.store.keys import SeenToken
 from corridor.store.unit import Conflict, Unit, Write
 from corridor.wire.codec import Message
 
-
 END = "TERMINATE"
 
 

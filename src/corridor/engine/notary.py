@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signs the ledgers' heads, and proves entries against them (evidence.md 2.5, 3.3)."""
+"""Signs the ledgers' heads and proves entries against them (evidence.md 2.5, 3.3); purges.
+
+Both follow from growth: while no ledger grows, nothing is signed and nothing is to be forgotten.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,9 @@ from corridor.errors import NotFound, StoreUnavailable
 from corridor.evidence import note, receipt, tree
 from corridor.store.ledger import Checkpoint, Entry
 from corridor.store.unit import Conflict, Unit
+
+PURGE_EVERY_S = 3600.0
+PURGE_ROWS = 5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +43,13 @@ class Notary:
         self._locks: dict[str, asyncio.Lock] = {}
         self._signed: dict[str, int] = {}
         self._task: asyncio.Task[None] | None = None
+        self._grown = asyncio.Event()
+        self._grown.set()
+        self._purged = 0.0
 
     async def start(self) -> None:
-        """Sign what has grown, once a second while anything does."""
+        """Sign what has grown, once a second while anything does; an idle node does nothing."""
+        self._ground.store.grown = self._grown.set
         self._task = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
@@ -56,12 +66,38 @@ class Notary:
     async def _watch(self) -> None:
         every = self._ground.limits.checkpoint_every_s
         while True:
+            await self._grown.wait()
+            self._grown.clear()
             await self._ground.world.clock.sleep(every)
             for home in self._ground.homes.values():
                 try:
                     await self.checkpoint(home)
-                except (StoreUnavailable, NotFound):
+                    await self._purge(home)
+                except StoreUnavailable:
+                    self._grown.set()
+                except NotFound:
                     continue
+
+    async def _purge(self, home: Home) -> None:
+        """Forget what is kept only for a time, at most once an hour, a bounded piece at once."""
+        now_s = self._ground.world.clock.monotonic()
+        if now_s - self._purged < PURGE_EVERY_S:
+            return
+        if home.slug == next(reversed(self._ground.homes)):
+            self._purged = now_s
+        now, limits = micros(self._ground.now()), self._ground.limits
+        store = self._ground.store.of(home.slug)
+        week = now - int(limits.events_kept_s * 1e6)
+        leeway = int(limits.token_leeway_s * 1e6)
+        writes = (
+            store.tokens.purge(now - leeway, PURGE_ROWS),
+            store.events.purge(week, PURGE_ROWS),
+            store.idempotency.purge(now, PURGE_ROWS),
+            store.inbox.purge(now - int(limits.inbox_kept_s * 1e6), PURGE_ROWS),
+            store.outbox.purge("done", week, PURGE_ROWS),
+            store.outbox.purge("superseded", week, PURGE_ROWS),
+        )
+        await self._ground.store.run(Unit(writes))
 
     async def checkpoint(self, home: Home, *, at_least: int = 0) -> Checkpoint | None:
         """A signed checkpoint of the committed size; None where the ledger is empty."""

@@ -93,6 +93,8 @@ class Store:
         self._texts = statements(backend.dialect)
         self._participants: dict[str, Participant] = {}
         self.node = Node(Bound(backend, self._texts, None))
+        self.grown: Callable[[], None] | None = None
+        """Called after each commit that made a ledger longer."""
 
     @property
     def last_commit(self) -> float:
@@ -114,6 +116,8 @@ class Store:
         fenced, queue full. Cancelled meanwhile: nobody knows whether it was written.
         """
         await self._backend.run(unit)
+        if unit.leaves and self.grown is not None:
+            self.grown()
 
     def read(self, statement: Statement, params: Mapping[str, Any]) -> list[Row]:
         """Rows, at once: for point reads and short pages."""
