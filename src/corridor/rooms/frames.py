@@ -76,12 +76,15 @@ from_worker = msgspec.msgpack.Decoder(FromWorker)
 _encoder = msgspec.msgpack.Encoder()
 
 
-def encode(frame: FromNode | FromWorker) -> bytes:
+def encode(frame: FromNode | FromWorker) -> bytearray:
     """Header and body in one piece; ValueError where it is longer than a frame may be."""
-    body = _encoder.encode(frame)
-    if len(body) > FRAME_BYTES_MAX:
-        raise ValueError(f"a frame of {len(body)} bytes")
-    return HEADER.pack(len(body)) + body
+    whole = bytearray(HEADER.size)
+    _encoder.encode_into(frame, whole, HEADER.size)
+    size = len(whole) - HEADER.size
+    if size > FRAME_BYTES_MAX:
+        raise ValueError(f"a frame of {size} bytes")
+    HEADER.pack_into(whole, 0, size)
+    return whole
 
 
 def length(header: bytes | bytearray) -> int:

@@ -29,6 +29,11 @@ _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OMP_THREAD_LIMIT": "1",
+    # Arrow's own pool reserves 1 GiB of addresses, a thread's arena 64 MiB; RLIMIT_AS counts both.
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),  # blocks are used again, not mapped anew: 1.7 x
+    "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
     "JE_ARROW_MALLOC_CONF": "background_thread:false",  # pyarrow 26 starts one at import
 }
 

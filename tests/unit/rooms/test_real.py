@@ -111,6 +111,7 @@ def test_a_worker_holds_three_descriptors_and_no_environment_of_ours(
         assert set(held["environment"]) <= {
             "PYTHONPATH", "LC_ALL", "LC_CTYPE", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS",
             "MKL_NUM_THREADS", "OMP_THREAD_LIMIT", "JE_ARROW_MALLOC_CONF",
+            "ARROW_DEFAULT_MEMORY_POOL", "MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_",
         }  # fmt: skip
 
     with_rooms(test)

@@ -7,6 +7,8 @@ import asyncio
 import io
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -559,3 +561,12 @@ def test_types_come_through(folder: Path) -> None:
                 await ask(tables, v, where=[condition])
 
     with_tables(folder, test)
+
+
+def test_the_node_loads_no_engine() -> None:
+    code = (
+        "import sys, corridor.services.tables, corridor.services.files, corridor.rooms;"
+        "print([it for it in ('duckdb', 'pyarrow', 'numpy', 'obstore') if it in sys.modules])"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"

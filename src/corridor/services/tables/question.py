@@ -208,7 +208,7 @@ def _literal(text: str) -> str | Decimal | date:
 
 
 def _condition(column: str, kind: str, op: str, given: Any) -> Condition:
-    values = given if isinstance(given, list) else [given]
+    values = given if op == "in" else [given]
     if None in values:
         if op not in {"=", "!="}:
             raise ValueError("null goes with = and != only")

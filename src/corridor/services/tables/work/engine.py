@@ -192,5 +192,5 @@ class _Sink:
         whole = memoryview(b"".join(self._parts))
         self._parts = []
         for start in range(0, len(whole), BLOCK_BYTES):
-            self._send(ROWS.pack(rows) + whole[start : start + BLOCK_BYTES])
+            self._send(b"".join((ROWS.pack(rows), whole[start : start + BLOCK_BYTES])))
             rows = 0
