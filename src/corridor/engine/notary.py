@@ -45,7 +45,7 @@ class Notary:
         self._task: asyncio.Task[None] | None = None
         self._grown = asyncio.Event()
         self._grown.set()
-        self._purged = 0.0
+        self._purged: dict[str, float] = {}
 
     async def start(self) -> None:
         """Sign what has grown, once a second while anything does; an idle node does nothing."""
@@ -81,10 +81,9 @@ class Notary:
     async def _purge(self, home: Home) -> None:
         """Forget what is kept only for a time, at most once an hour, a bounded piece at once."""
         now_s = self._ground.world.clock.monotonic()
-        if now_s - self._purged < PURGE_EVERY_S:
+        if now_s - self._purged.get(home.slug, 0.0) < PURGE_EVERY_S:
             return
-        if home.slug == next(reversed(self._ground.homes)):
-            self._purged = now_s
+        self._purged[home.slug] = now_s
         now, limits = micros(self._ground.now()), self._ground.limits
         store = self._ground.store.of(home.slug)
         week = now - int(limits.events_kept_s * 1e6)
