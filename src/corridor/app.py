@@ -194,6 +194,7 @@ def _home(config: Config, participant: Participant, identify: Identify) -> Home:
         country=participant.country,
         base_url=f"{base}/{participant.id}",
         identify=identify,
+        purposes=participant.purposes,
     )
 
 

@@ -65,7 +65,9 @@ class Acts:
 
     def visit(self, admitted: Admitted, *, purpose: str | None, actor: str | None) -> Visit:
         """A request of an open session."""
-        return Visit(self, admitted, purpose or admitted.session.purpose, actor)
+        own = admitted.home.purposes  # the participant's own words for purposes, besides the profile's
+        named = own.get(purpose, purpose) if purpose else admitted.session.purpose
+        return Visit(self, admitted, named, actor)
 
     def judge(self, admitted: Admitted, facts: j.Facts, point: j.Point) -> j.Allowed | j.Denied:
         """May this be done now."""
@@ -182,7 +184,9 @@ class Visit:
         return {"outcome": "denied", "rule": verdict.rule, "bound": verdict.bound}
 
     def _told(self, facts: j.Facts) -> j.Facts:
-        return facts if facts.purpose else replace(facts, purpose=self.purpose)
+        own = self._admitted.home.purposes
+        named = own.get(facts.purpose, facts.purpose) if facts.purpose else self.purpose
+        return replace(facts, purpose=named)
 
     async def begin(
         self,

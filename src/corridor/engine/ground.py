@@ -62,6 +62,7 @@ class Home:
     country: str
     base_url: str
     identify: Identify
+    purposes: Mapping[str, str] = field(default_factory=dict)
     unsolicited: bool = False
 
     @property
