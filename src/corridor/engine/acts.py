@@ -65,7 +65,7 @@ class Acts:
 
     def visit(self, admitted: Admitted, *, purpose: str | None, actor: str | None) -> Visit:
         """A request of an open session."""
-        own = admitted.home.purposes  # the participant's own words for purposes, besides the profile's
+        own = admitted.home.purposes  # words of the participant besides the profile
         named = own.get(purpose, purpose) if purpose else admitted.session.purpose
         return Visit(self, admitted, named, actor)
 
