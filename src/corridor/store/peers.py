@@ -3,12 +3,26 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import msgspec
+
 from corridor.store.rows import PAGE, Bound, Changing, Record
 from corridor.store.unit import Write
 
 
+class Quirks(msgspec.Struct, frozen=True, kw_only=True):
+    """What is peculiar to a partner's software (node.md c).
+
+    `settle_ms`: how long a step of ours waits before it is first sent, because theirs may not be
+    finished when they have answered (EDC 100).
+    """
+
+    settle_ms: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 0
+
+
 class Peer(Record, frozen=True, kw_only=True):
-    """A partner. `handle` is the short name people type; `quirks` and `detail` are JSON.
+    """A partner. `handle` is the short name people type; `quirks` (`Quirks`) and `detail` are JSON.
 
     `failures` counts deliveries that failed in a row; `down_until` is set while it is down.
     """
