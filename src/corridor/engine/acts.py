@@ -11,8 +11,6 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
-from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
@@ -22,13 +20,12 @@ import structlog
 from corridor import telemetry
 from corridor.engine.clerk import Clerk
 from corridor.engine.ground import Ground, micros, moment
-from corridor.engine.library import Library
+from corridor.engine.library import Library, scope_of
 from corridor.engine.sessions import Admitted, Sessions
 from corridor.errors import BudgetSpent, PeerMustWait, Refused
 from corridor.evidence import receipt
 from corridor.evidence.receipt import Outcome, Seen
 from corridor.policy import judge as j
-from corridor.policy.windows import window_start
 from corridor.services import Known
 from corridor.store.sessions import Act as ActRow
 from corridor.store.unit import Conflict, Leaf, Unit, Write
@@ -81,25 +78,20 @@ class Acts:
             admitted.permit,
             facts,
             who=self._library.people.who(admitted.agreement.peer),
-            counters=self._counters(admitted, now),
-            standing=j.Standing(state=state, permit_hash=admitted.session.permit_sha),
+            counters=self._library.counters(
+                admitted.home, admitted.agreement.agreement_id, admitted.permit, now
+            ),
+            standing=j.Standing(
+                state=state,
+                permit_hash=admitted.session.permit_sha,
+                clock_floor=self._library.clock_floor(admitted.home),
+            ),
             now=now,
         )
 
-    def _counters(self, admitted: Admitted, now: datetime) -> j.Counters:
-        store = self.ground.store.of(admitted.home.slug).counters
-        found: dict[tuple[str, str], Decimal] = {}
-        for rule in admitted.permit.rules:
-            for quota in rule.quotas:
-                start = micros(window_start(quota.window, now))
-                counter = store.get(self.scope(admitted, rule.key), quota.name, start)
-                if counter is not None:
-                    found[rule.key, quota.name] = counter.spent
-        return found
-
     def scope(self, admitted: Admitted, rule_key: str) -> str:
         """What a rule's counters belong to (terms.md 4.2)."""
-        return f"{admitted.agreement.agreement_id}|{rule_key}"
+        return scope_of(admitted.agreement.agreement_id, rule_key)
 
     async def deny(self, admitted: Admitted, denied: j.Denied, facts: j.Facts) -> Refused:
         """The refusal to raise; written down in full once a minute for each rule."""

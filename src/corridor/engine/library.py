@@ -10,17 +10,20 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from typing import Any, TypeVar
 
 import msgspec
 
-from corridor.engine.ground import Ground, Home
+from corridor.engine.ground import Ground, Home, micros, moment
 from corridor.policy import judge as j
 from corridor.policy import narrower, odrl
 from corridor.policy import permit as permits
 from corridor.policy.model import Policy
 from corridor.policy.permit import Permit
 from corridor.policy.permit import Who as Whom
+from corridor.policy.windows import window_start
 from corridor.store.agreements import Agreement
 from corridor.store.negotiations import Negotiation
 from corridor.store.offers import Asset, Offer
@@ -142,10 +145,35 @@ class Library:
         if it.terms_sha == offered.terms_hash:
             return ()
         asked = odrl.read(msgspec.json.decode(it.offer_raw or b"{}"), limits=self._ground.limits)
-        relation, names = narrower.compare(asked, offered.model)
+        relation, names = narrower.compare(asked, offered.model, service=offered.asset.service)
         if relation in (narrower.Relation.EQUAL, narrower.Relation.NARROWER):
             return ()
         return names or ("terms",)
+
+    def counters(
+        self, home: Home, agreement_id: str, permit: Permit, now: datetime
+    ) -> dict[tuple[str, str], Decimal]:
+        """What is used of each quota of an agreement, in the windows that hold `now`."""
+        store = self._ground.store.of(home.slug).counters
+        found: dict[tuple[str, str], Decimal] = {}
+        for rule in permit.rules:
+            for quota in rule.quotas:
+                start = micros(window_start(quota.window, now))
+                counter = store.get(scope_of(agreement_id, rule.key), quota.name, start)
+                if counter is not None:
+                    found[rule.key, quota.name] = counter.spent
+        return found
+
+    def check(self, model: Policy, service: str) -> None:
+        """That these terms could be compiled for an asset of `service`; raises CannotHonour."""
+        serving = self._ground.services.get(service)
+        operands = serving.operands if serving is not None else frozenset()
+        permits.draft(model, service=service, operands=operands)
+
+    def clock_floor(self, home: Home) -> datetime | None:
+        """The time of the ledger's last entry: the clock may not lie before it."""
+        head = self._ground.store.of(home.slug).ledger.head()
+        return None if head is None or not head.last_time else moment(head.last_time)
 
     def compile(self, agreement: Mapping[str, Any], service: str) -> Permit:
         """The permit of an agreement; raises CannotHonour."""
@@ -159,6 +187,11 @@ class Library:
         return self._permits.keep(
             key, lambda: self.compile(msgspec.json.decode(record.raw), record.service)
         )
+
+
+def scope_of(agreement_id: str, rule_key: str) -> str:
+    """What a rule's counters belong to (terms.md 4.2)."""
+    return f"{agreement_id}|{rule_key}"
 
 
 def _whom(audience: Mapping[str, Any]) -> Whom:

@@ -122,7 +122,9 @@ class Negotiations:
             if odrl.is_stub(offer) and published is not None:
                 offer, terms = {**published.policy, "target": it.asset}, published.terms_hash
             else:
-                terms = odrl.read(offer, limits=self._ground.limits).terms_hash
+                model = odrl.read(offer, limits=self._ground.limits)
+                self._library.check(model, it.service or "")
+                terms = model.terms_hash
         else:
             terms = self._terms_of(offer)
         draft.set(

@@ -369,15 +369,19 @@ class Sessions:
         return self._judge_session(home, agreement, self._library.permit(home, agreement))
 
     def _judge_session(self, home: Home, agreement: Agreement, permit: Permit) -> j.Denied | None:
-        del home
+        now = self._ground.now()
         verdict = j.judge(
             j.Point.SESSION,
             permit,
             j.Facts(),
             who=self._library.people.who(agreement.peer),
-            counters={},
-            standing=j.Standing(state=agreement.state, permit_hash=permit.permit_hash),
-            now=self._ground.now(),
+            counters=self._library.counters(home, agreement.agreement_id, permit, now),
+            standing=j.Standing(
+                state=agreement.state,
+                permit_hash=permit.permit_hash,
+                clock_floor=self._library.clock_floor(home),
+            ),
+            now=now,
         )
         return verdict if isinstance(verdict, j.Denied) else None
 
