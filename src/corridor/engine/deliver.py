@@ -20,7 +20,7 @@ import structlog
 
 from corridor import telemetry
 from corridor.engine.ground import Ground, Home, micros, moment
-from corridor.errors import FetchFailed, StoreUnavailable
+from corridor.errors import CorridorError, FetchFailed, StoreUnavailable
 from corridor.limits import Limits
 from corridor.store.boxes import Queued
 from corridor.store.unit import Conflict, Unit
@@ -230,9 +230,12 @@ class Deliver:
     async def _attempt(self, due: _Due, line: _Line) -> None:
         try:
             await self._deliver(due, line)
-        except (StoreUnavailable, Conflict) as error:
+        except CorridorError as error:
             log.warning(telemetry.DSP_RETRY, process=due.row.process, error=error.code)
             await self._again(due, 1.0, error.code, stored=False)
+        except Exception:
+            log.exception(telemetry.INVARIANT_BROKEN, process=due.row.process)
+            await self._again(due, SOON_S, "internal", stored=False)
         finally:
             line.under_way -= 1
             self._under_way -= 1
@@ -281,7 +284,7 @@ class Deliver:
         """Run an outcome; where the store is away the row comes back."""
         try:
             await settling  # type: ignore[misc]  # a coroutine of Outcomes
-        except (StoreUnavailable, Conflict):
+        except CorridorError:
             self._due[due.row.message_id] = due
             raise
 
