@@ -270,7 +270,7 @@ def hash_of(agreement: Mapping[str, Any], policy: Policy) -> str:
         if not isinstance(value, str) or not value or not value.isprintable():
             raise cannot(meant[key], meant[key], "is missing or no text")
     try:
-        named["timestamp"] = values.instant(str(named["timestamp"]))
+        named["timestamp"] = values.instant_text(values.stamped(str(named["timestamp"])))
     except ValueError as error:
         raise cannot("timestamp", "timestamp", str(error)) from error
     return canonical.digest("corridor-agreement-1", {**named, "terms": policy.terms_hash})

@@ -103,7 +103,7 @@ def compile(  # noqa: A001 - the word of the specification
         asset=agreement["target"],
         provider=agreement["assigner"],
         consumer=agreement["assignee"],
-        agreed=values.moment(agreement["timestamp"]),
+        agreed=values.stamped(agreement["timestamp"]),
     )
 
 

@@ -25,6 +25,7 @@ _INSTANT = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,18}))?"
     r"(Z|[+-][0-9]{2}:[0-9]{2})\Z"
 )
+_FINER = re.compile(r"(\.[0-9]{6})[0-9]{1,12}(?=Z|[+-])")
 _DURATION = re.compile(
     r"P(?:([0-9]{1,9})D)?(?:T(?:([0-9]{1,9})H)?(?:([0-9]{1,9})M)?(?:([0-9]{1,9})S)?)?\Z"
 )
@@ -107,6 +108,15 @@ def day(given: str) -> date:
         except ValueError:
             pass
     raise ValueError(f"{quoted(given)} is no date. Write it like 2027-12-31.")
+
+
+def stamped(given: str) -> datetime:
+    """When an agreement was made, as its provider stamped it: cut to the microsecond.
+
+    Clocks of other connectors tell nanoseconds. A bound in a rule is another thing: cutting it
+    would change what it says, so `moment` refuses.
+    """
+    return moment(_FINER.sub(r"\1", given))
 
 
 def moment(given: str) -> datetime:

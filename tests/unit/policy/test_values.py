@@ -95,6 +95,25 @@ def test_an_instant_is_itself(when):
 
 @pytest.mark.parametrize(
     ("given_", "expected"),
+    [
+        ("2026-11-22T08:50:47.733583392Z", "2026-11-22T08:50:47.733583Z"),
+        ("2026-11-22T10:50:47.999999999+02:00", "2026-11-22T08:50:47.999999Z"),
+        ("2026-11-22T08:50:47.5Z", "2026-11-22T08:50:47.5Z"),
+        ("2026-11-22T08:50:47.000000001Z", "2026-11-22T08:50:47Z"),
+    ],
+)
+def test_the_stamp_of_an_agreement_is_cut_to_the_microsecond(given_, expected):
+    assert values.instant_text(values.stamped(given_)) == expected
+
+
+@pytest.mark.parametrize("given_", ["2026-11-22T08:50:47.733583392", "2026-11-22T08:50:47.", "x"])
+def test_a_stamp_needs_a_zone_like_every_instant(given_):
+    with pytest.raises(ValueError):
+        values.stamped(given_)
+
+
+@pytest.mark.parametrize(
+    ("given_", "expected"),
     [("64 KiB", "65536"), ("1GB", "1000000000"), ("12", "12"), ("1 TiB", str(1 << 40))],
 )
 def test_sizes(given_, expected):
