@@ -68,9 +68,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def settings(node: Mapping[str, str] | None) -> dict[str, str]:
+def settings(node: Mapping[str, str] | None, port: int) -> dict[str, str]:
     """The kit's properties (dsp.md 7.3); without a node it tests its own connector."""
-    port = free_port()
     found = {
         "dataspacetck.host": "127.0.0.1",
         "dataspacetck.port": str(port),
@@ -92,10 +91,10 @@ def settings(node: Mapping[str, str] | None) -> dict[str, str]:
 
 
 @contextmanager
-def harness() -> Iterator[dict[str, str]]:
-    """Our node with the table of `rules`, from its ready line to its end."""
+def harness(port: int) -> Iterator[dict[str, str]]:
+    """Our node with the table of `rules`, from its ready line to its end; the kit has `port`."""
     with (WORK / "harness.log").open("wb") as log:
-        command = [sys.executable, str(HERE / "harness.py")]
+        command = [sys.executable, str(HERE / "harness.py"), f"127.0.0.1:{port}"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=WORK)
         try:
             assert process.stdout is not None
@@ -163,11 +162,12 @@ def main() -> int:
     prepare()
     WORK.mkdir(parents=True, exist_ok=True)
     logs = [WORK / "kit.err", WORK / "kit.log"]
+    port = free_port()
     if chosen.self_test:
-        status, passed, failed = run_kit(settings(None), chosen.tests)
+        status, passed, failed = run_kit(settings(None, port), chosen.tests)
     else:
-        with harness() as node:
-            status, passed, failed = run_kit(settings(node), chosen.tests)
+        with harness(port) as node:
+            status, passed, failed = run_kit(settings(node, port), chosen.tests)
         logs.append(WORK / "harness.log")
     expected = len(chosen.tests) or EXPECTED
     if failed == 0 and (status != 0 or passed != expected):
