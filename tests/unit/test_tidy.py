@@ -27,14 +27,14 @@ HOMES: dict[str, tuple[str, ...]] = {
     "date.today": ("outside/",),
     "time.time": ("outside/",),
     "uuid4": ("outside/",),
-    "os.environ": ("config.py", "cli/"),
+    "os.environ": ("config.py", "cli/", "client/places.py"),
     "os.getenv": ("config.py", "cli/"),
     "print": ("cli/",),
 }
 # Who may reach the network, or could.
 REACH: dict[str, tuple[str, ...]] = {
-    "aiohttp": ("outside/",),
-    "http.client": (),
+    "aiohttp": ("outside/", "client/"),
+    "http.client": ("client/",),
     "socket": ("outside/", "http/server.py", "rooms/", "cli/"),
     "ssl": ("outside/", "http/server.py"),
     "urllib.request": ("client/", "cli/"),
