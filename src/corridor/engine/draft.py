@@ -88,6 +88,18 @@ def pids_of(record: Record) -> tuple[str, str]:
     return (ours, theirs) if record.role == Role.CONSUMER else (theirs, ours)
 
 
+def because(speech: Speak) -> str:
+    """Why we say a step, as the record keeps it: `code: reasons`, at most 1,000 characters."""
+    told = (speech.code, "; ".join(speech.reasons))
+    return ": ".join(part for part in told if part)[:1000]
+
+
+def kept_wish(step: str, reason: str | None) -> Speak:
+    """The wish that was kept while another word was under way; the inverse of `because`."""
+    code, _, reasons = (reason or "").partition(": ")
+    return Speak(step=step, code=code, reasons=(reasons,) if reasons else ())
+
+
 @dataclass(slots=True)
 class Draft:
     """Collects one transition. `fresh`: the record is not in the store yet."""
@@ -137,10 +149,11 @@ class Draft:
         spoken = machine.say(process_of(self.record), speech.step, after_resume=after_resume)
         if spoken.pending != speech.step or self.record.pending is not None:
             self.become(spoken)
-            self.set(reason=speech.code or self.record.reason)
+            self.set(reason=because(speech) or self.record.reason)
             return
         message_id = self.ground.world.chance.uuid7()
         self.become(spoken)
+        self.set(reason=because(speech) or self.record.reason)
         composed = self.talk.compose(self, speech, message_id)
         self.set(pending_sha=message_id, messages=self.record.messages + 1)
         body = encode(composed.message)

@@ -126,7 +126,8 @@ class Ear:
         provider = getattr(message, "provider_pid", None)
         if record.role == Role.PROVIDER:
             consumer, provider = provider, consumer
-        if consumer not in (None, ours) or (theirs and provider not in (None, theirs)):
+        # None stands in the first form of a request or an offer, which names no process at all.
+        if consumer != ours or (theirs and provider != theirs):
             raise RemoteProtocolError("the pids are not those of this process", code="pid-mismatch")
 
     def _repeated(self, home: Home, talk: Talk, record: Record, heard: Heard, step: str) -> bool:

@@ -14,7 +14,7 @@ import msgspec
 
 from corridor.engine.agreements import Agreements
 from corridor.engine.decide import Decide, Speak
-from corridor.engine.draft import Composed, Draft, Record, pids_of
+from corridor.engine.draft import Composed, Draft, Record, kept_wish, pids_of
 from corridor.engine.ground import Ground, Home
 from corridor.engine.library import Library
 from corridor.errors import CannotHonour, RemoteProtocolError
@@ -167,7 +167,7 @@ class Negotiations:
         if it.intent is not None:
             intent = it.intent
             draft.set(intent=None)
-            draft.say(Speak(step=intent, code=it.reason or ""))
+            draft.say(kept_wish(intent, it.reason))
             return
         speech = self._decide.negotiation(draft.home, it)
         if isinstance(speech, Speak):

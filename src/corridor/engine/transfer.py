@@ -13,7 +13,7 @@ from typing import Any, assert_never
 import msgspec
 
 from corridor.engine.decide import Decide, Speak
-from corridor.engine.draft import Composed, Draft, Record, pids_of
+from corridor.engine.draft import Composed, Draft, Record, kept_wish, pids_of
 from corridor.engine.ground import Ground, Home, micros
 from corridor.engine.sessions import Sessions
 from corridor.errors import RemoteProtocolError
@@ -148,7 +148,7 @@ class Transfers:
         if it.intent is not None:
             intent = it.intent
             draft.set(intent=None)
-            draft.say(Speak(step=intent, code=it.reason or ""))
+            draft.say(kept_wish(intent, it.reason))
             return
         speech = self._decide.transfer(draft.home, it)
         if not isinstance(speech, Speak):

@@ -15,7 +15,7 @@ from corridor import telemetry
 from corridor.engine.clerk import Clerk
 from corridor.engine.decide import Speak
 from corridor.engine.deliver import Deliver
-from corridor.engine.draft import Draft, Record, Talk, pids_of, process_of
+from corridor.engine.draft import Draft, Record, Talk, because, pids_of, process_of
 from corridor.engine.ground import Ground, Home
 from corridor.errors import (
     Changed,
@@ -97,6 +97,7 @@ class Voice:
         if record.state in talk.machine.final:
             raise Changed(f"{speech.step.lower()} is not possible: it is over", cause=cause)
         if draft.record.state in talk.machine.final:  # its first word never left
+            draft.set(reason=because(speech) or None)
             talk.enter(draft, speak=False)
             return draft
         try:
