@@ -13,6 +13,7 @@ import ast
 import dataclasses
 import importlib
 import re
+import runpy
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -254,6 +255,54 @@ def setting_page() -> Iterator[tuple[str, str]]:
     )
 
 
+# conformance
+
+
+def conformance_page() -> Iterator[tuple[str, str]]:
+    """The kit, its version, and what our side does by itself in each of its tests."""
+    folder = ROOT / "conformance" / "dsp"
+    told = runpy.run_path(str(folder / "rules.py"))
+    version = re.search(
+        r"<kit\.version>(.+)</kit\.version>", (folder / "pom.xml").read_text("utf-8")
+    )
+    assert version is not None
+    roles = {
+        "We are the provider of a contract": told["AS_PROVIDER"],
+        "We are the consumer of a contract": told["AS_CONSUMER"],
+        "We are the provider of a transfer": told["SENDING"],
+        "We are the consumer of a transfer": told["RECEIVING"],
+    }
+    parts: list[str] = []
+    for head, rules in roles.items():
+        parts += [f"\n## {head}\n\n", table("id", "in a state: what we then say, entry by entry")]
+        for name, rule in rules.items():
+            said = [f"{state}: {', '.join(steps)}" for state, steps in rule.items()]
+            parts.append(row(code(name), "; ".join(said) or "nothing"))
+    yield (
+        "reference/conformance.md",
+        page(
+            "Conformance",
+            "conformance/dsp/rules.py and conformance/dsp/pom.xml",
+            "The public conformance kit of the Dataspace Protocol runs against a node of ours as\n"
+            "it is shipped, over HTTP on this machine.\n\n",
+            table("what", ""),
+            row("kit", f"`org.eclipse.dataspacetck.dsp` {version[1]}"),
+            row("protocol", "Dataspace Protocol 2025-1"),
+            row("tests", f"{told['TESTS']}; all must pass, no list of exceptions exists"),
+            row("run it", "`make conformance-dsp`, or some: `make conformance-dsp TESTS=CN:01-03`"),
+            row("needs", "a JDK of 17 or newer, and Maven"),
+            row("ends with", f"`{told['TESTS']} passed, 0 failed`"),
+            "\nThe kit plays the partner. Its ids name its tests: of a dataset in negotiations,\n"
+            "of an agreement in transfers. For these ids the tables below say what the node\n"
+            "decides, in the place where published terms decide in production\n"
+            "(`engine/decide.py`). A process that enters a state again takes the next entry;\n"
+            "beyond the entries, and in other states, we are silent. The kit cannot take a step\n"
+            f"at once: to the node it is a peer that needs {told['DELAY_S'] * 1000:.0f} ms.\n",
+            *parts,
+        ),
+    )
+
+
 # command line
 
 
@@ -300,7 +349,7 @@ def command_page(app: typer.Typer) -> Iterator[tuple[str, str]]:
 def pages() -> dict[str, str]:
     """Every generated page below docs/."""
     found: dict[str, str] = {}
-    makers = [error_pages(), limit_page(), state_page(), setting_page()]
+    makers = [error_pages(), limit_page(), state_page(), setting_page(), conformance_page()]
     app: Any = getattr(importlib.import_module("corridor.cli"), "app", None)
     if isinstance(app, typer.Typer):
         makers.append(command_page(app))

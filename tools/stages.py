@@ -126,6 +126,14 @@ STAGES = (
         bound_s=90,
         steps=(Step("wheel", (f"{BIN}/python", "tools/try_wheel.py"), counts=True),),
     ),
+    Stage(
+        name="conformance-dsp",
+        bound_s=170,
+        lane=2,
+        needs=("java", "javac", "mvn"),
+        mend="install a JDK 17 and Maven",
+        steps=(Step("kit", (f"{BIN}/python", "conformance/dsp/run.py"), counts=True),),
+    ),
 )
 
 

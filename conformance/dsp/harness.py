@@ -32,6 +32,7 @@ from corridor.config import Config, load
 from corridor.engine import Engine
 from corridor.engine.decide import Decide, Rest, Speak
 from corridor.engine.ground import Home, micros, stamp
+from corridor.errors import Exit, Invalid
 from corridor.http.face import Face
 from corridor.http.routes import Anyone, Call, Route, respond
 from corridor.http.server import Listener, read_body
@@ -89,7 +90,7 @@ class ByKit:
 
     def negotiation(self, home: Home, it: Negotiation) -> Rest | Speak:
         """The step that the dataset's test wants of us."""
-        if it.asset not in rules.RULES:
+        if it.asset is None or it.asset not in rules.RULES:
             return self._production.negotiation(home, it)
         step = self._step(it.asset, it)
         if step in (negotiation.Step.OFFER, negotiation.Step.REQUEST):
@@ -120,7 +121,6 @@ class Seed:
     async def run(self, folder: Path) -> None:
         """Datasets, agreements, and the kit as a peer; each dataset is a file of its own."""
         store = self._engine.ground.store
-        folder.mkdir(parents=True, exist_ok=True)
         await store.run(Unit((self._peer(), self._terms())))
         for dataset in rules.DATASETS:
             source = folder / f"{dataset}.txt"
@@ -282,12 +282,11 @@ def ready_line(home: Home, triggers: int) -> bytes:
     return msgspec.json.encode(told) + b"\n"
 
 
-async def serve(folder: Path, kit: str) -> None:
-    """Run the node until a signal."""
+async def serve(config: Config, assets: Path) -> None:
+    """Run the node until a signal; the data that it offers lies in `assets`."""
     stopping = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stopping.set)
-    config = configure(folder / "node", kit)
     node = apps.Running(config, seam=ByKit)
     listener: Listener | None = None
     try:
@@ -295,7 +294,7 @@ async def serve(folder: Path, kit: str) -> None:
         assert node.app is not None
         engine = node.app.engine
         home = engine.ground.homes[SLUG]
-        await Seed(engine, home).run(folder / "node" / "assets")
+        await Seed(engine, home).run(assets)
         listener = Listener(limits=config.limits, clock=node.app.world.clock)
         await listener.start(Triggers(engine, home).face(), HOST, 0)
         sys.stdout.buffer.write(ready_line(home, listener.port))
@@ -314,7 +313,13 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     structlog.configure(logger_factory=structlog.WriteLoggerFactory(sys.stderr))
     with tempfile.TemporaryDirectory(prefix="corridor-dsp-") as folder:
-        uvloop.run(serve(Path(folder), arguments[0]))
+        assets = Path(folder) / "node" / "assets"
+        assets.mkdir(mode=0o700, parents=True)
+        try:
+            uvloop.run(serve(configure(assets.parent, arguments[0]), assets))
+        except Invalid as error:
+            print(error.what, *error.problems, sep="\n", file=sys.stderr)
+            return int(Exit.CONFIGURATION)
     return 0
 
 

@@ -3,11 +3,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import harness
+import msgspec
 import pytest
 import rules
 
+from corridor.engine.decide import Rest, Speak
 from corridor.protocol import negotiation, transfer
 from corridor.protocol.machine import Machine, Role
+from corridor.store.negotiations import Negotiation
+from corridor.store.transfers import Transfer
 
 
 @pytest.mark.parametrize(
@@ -70,3 +77,48 @@ def test_the_kits_inputs_are_named_as_its_methods_are() -> None:
     assert len(rules.AS_CONSUMER) == 16
     assert len(rules.SENDING) == 16
     assert "CAT0103" not in rules.DATASETS
+
+
+class Production:
+    """Answers something that the kit's table never says."""
+
+    said = Speak(step="PRODUCTION")
+
+    def negotiation(self, home: Any, it: Negotiation) -> Speak:
+        return self.said
+
+    def transfer(self, home: Any, it: Transfer) -> Speak:
+        return self.said
+
+
+def negotiation_of(dataset: str, state: str, messages: int) -> Negotiation:
+    return Negotiation(
+        pid="p", role="provider", peer=rules.PEER, asset=dataset, offer_id="o", state=state,
+        messages=messages, created=0, changed=0,
+    )  # fmt: skip
+
+
+def test_the_seam_answers_from_the_table() -> None:
+    seam, home = harness.ByKit(Production()), None
+    first = negotiation_of("ACN0102", "REQUESTED", 1)
+    offer = {"permission": [{"action": "use"}], "@id": "o"}
+    assert seam.negotiation(home, first) == Speak(step="OFFER", offer=offer)
+    # The store found the row changed: the same entry is decided again, whatever its version.
+    again = msgspec.structs.replace(first, ver=2)
+    assert seam.negotiation(home, again) == Speak(step="OFFER", offer=offer)
+    assert seam.negotiation(home, negotiation_of("ACN0102", "REQUESTED", 3)) == Speak(
+        step="TERMINATE"
+    )
+    assert seam.negotiation(home, negotiation_of("ACN0102", "OFFERED", 2)) == Rest()
+
+
+def test_what_is_not_the_kits_is_left_to_production() -> None:
+    seam, home = harness.ByKit(Production()), None
+    assert seam.negotiation(home, negotiation_of("population", "REQUESTED", 1)) == Production.said
+    transfer_ = Transfer(
+        pid="t", role="provider", peer=rules.PEER, agreement_id="urn:uuid:1", format="x",
+        state="REQUESTED", created=0, changed=0,
+    )  # fmt: skip
+    assert seam.transfer(home, transfer_) == Production.said
+    kit = msgspec.structs.replace(transfer_, agreement_id="ATP0105", messages=1)
+    assert seam.transfer(home, kit) == Speak(step="TERMINATE")
