@@ -122,10 +122,14 @@ class Puppet:
 
     async def hears(self, kind: str, seconds: float = 5.0) -> Spoken:
         """The next message; it must be of this kind."""
-        async with asyncio.timeout(seconds):
-            heard = await self._heard.get()
+        heard = await self.hears_any(seconds)
         assert heard.message["@type"] == kind, heard.message
         return heard
+
+    async def hears_any(self, seconds: float = 5.0) -> Spoken:
+        """The next message."""
+        async with asyncio.timeout(seconds):
+            return await self._heard.get()
 
     def silent(self) -> bool:
         """Whether all that was said to it was asked for."""
@@ -213,6 +217,38 @@ class Puppet:
         assert answer.status == 200, answer
         await self.hears("ContractNegotiationEventMessage")
         return str(agreed.message["agreement"]["@id"])
+
+    async def started(self, agreement: str, pid: str = "pc-9") -> Plane:
+        """A pull of this agreement, once the node said START."""
+        told = {"consumerPid": pid, "agreementId": agreement, "callbackAddress": BASE}
+        asked = said("TransferRequestMessage", **told, format="HttpData-PULL")
+        answer = await self.post("/transfers/request", asked)
+        assert answer.status == 201, answer
+        start = await self.hears("TransferStartMessage")
+        return Plane(self, answer.value["providerPid"]).told(start.message)
+
+
+class Plane:
+    """Where the puppet reads, and with which token."""
+
+    def __init__(self, puppet: Puppet, theirs: str) -> None:
+        self.theirs = theirs
+        self._puppet = puppet
+        self.endpoint = self.token = ""
+
+    def told(self, start: Mapping[str, Any]) -> Plane:
+        """The same transfer with the address of this START."""
+        after = Plane(self._puppet, self.theirs)
+        address = start["dataAddress"]
+        after.endpoint = address["endpoint"]
+        named = {it["name"]: it["value"] for it in address["endpointProperties"]}
+        after.token = named["authorization"]
+        return after
+
+    async def get(self) -> Response:
+        headers = {"authorization": f"Bearer {self.token}"}
+        request = Request(purpose="plane", method="GET", url=self.endpoint, headers=headers)
+        return await self._puppet.p.net.fetch(request)
 
 
 class Heard:

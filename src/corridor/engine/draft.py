@@ -68,6 +68,10 @@ class Talk(Protocol):
         """What follows from entering `draft.record.state`; `speak`: ask the seam what to say."""
         ...
 
+    def wished(self, draft: Draft, step: str) -> None:
+        """A step of ours bites at home, before the peer knows of it (node.md d)."""
+        ...
+
     def compose(self, draft: Draft, speech: Speak, message_id: str) -> Composed:
         """Put a step into a message."""
         ...
@@ -147,6 +151,7 @@ class Draft:
         """Say a step: pending now, or kept as the intent while another word is under way."""
         machine = self.talk.machine
         spoken = machine.say(process_of(self.record), speech.step, after_resume=after_resume)
+        self.talk.wished(self, speech.step)
         if spoken.pending != speech.step or self.record.pending is not None:
             self.become(spoken)
             self.set(reason=because(speech) or self.record.reason)

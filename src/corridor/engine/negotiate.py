@@ -175,6 +175,9 @@ class Negotiations:
 
     # what is said
 
+    def wished(self, draft: Draft, step: str) -> None:
+        """Nothing is served in a negotiation."""
+
     def compose(self, draft: Draft, speech: Speak, message_id: str) -> Composed:
         """Put a step into a message, and under its path."""
         it = _it(draft)

@@ -50,6 +50,10 @@ class Reception:
         self._negotiations = negotiations
         self._transfers = transfers
 
+    @property
+    def _sessions_max(self) -> int:
+        return self._ground.limits.sessions_per_agreement_max
+
     # heard
 
     async def hear_request(self, home: Home, heard: Heard) -> Reply:
@@ -131,6 +135,8 @@ class Reception:
                 return self._ear.again(self._transfers, known)
             self._room_for_one(home, peer)
             agreement = await self._agreement(home, peer, message.agreement_id)
+            if store.sessions.count_open(agreement.agreement_id) >= self._sessions_max:
+                raise PeerMustWait("too many sessions are open under it", retry_after_s=60)
             await self._callback(message.callback_address)
             sink = self._transfers.sink(home, agreement, message)
             if sink is not None:

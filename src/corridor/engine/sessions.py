@@ -148,7 +148,12 @@ class Sessions:
         )
         draft.writes.append(raised)
         draft.leaf("session.resumed", agreement=it.agreement_id, process=None, session=session.sid)
-        self._cuts.pop(session.sid, None)
+        sid = session.sid
+        draft.after.append(lambda: self._uncut(sid))
+
+    def _uncut(self, sid: str) -> None:
+        """New streams of a resumed session; those that were cut stay cut."""
+        self._cuts.pop(sid, None)
 
     def _change(self, draft: Draft, it: Transfer, state: str, code: str) -> None:
         session = self._of(draft.home, it)

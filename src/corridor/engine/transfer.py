@@ -165,7 +165,8 @@ class Transfers:
         elif it.state in (State.COMPLETED, State.TERMINATED):
             self._sessions.end(draft, it, "completed" if it.state == State.COMPLETED else "ended")
         elif it.state == State.STARTED:
-            self._sessions.resume(draft, it)
+            if it.intent != Step.SUSPEND:  # that already bit, and is said next
+                self._sessions.resume(draft, it)
             home, pid, pushing = draft.home, it.pid, self.pushing
             if it.sink is not None and pushing is not None:
                 draft.after.append(lambda: pushing(home, pid))
@@ -187,6 +188,22 @@ class Transfers:
         )
 
     # what is said
+
+    def wished(self, draft: Draft, step: str) -> None:
+        """The provider's own word bites at once: a partner that is away keeps no access by it.
+
+        A resumed session answers from now on too, since the partner may use the new address
+        before we have its acknowledgement.
+        """
+        it = _it(draft)
+        if it.role != Role.PROVIDER:
+            return
+        if step == Step.SUSPEND:
+            self._sessions.pause(draft, it)
+        elif step in (Step.COMPLETE, Step.TERMINATE):
+            self._sessions.end(draft, it, "completed" if step == Step.COMPLETE else "ended")
+        elif it.state == State.SUSPENDED:
+            self._sessions.resume(draft, it)
 
     def compose(self, draft: Draft, speech: Speak, message_id: str) -> Composed:
         """Put a step into a message, and under its path."""
