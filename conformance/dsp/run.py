@@ -36,6 +36,7 @@ ROOT = HERE.parent.parent
 LIBS, CLASSES, WORK = HERE / "libs", HERE / "classes", ROOT / "build" / "dsp"
 KIT_BOUND_S = 140.0
 READY_BOUND_S = 20.0
+COMPLAINT = "AssertionError: Invalid message"
 OUTCOME = re.compile(r"(SUCCESSFUL|FAILED|ABORTED): ([A-Z_]+:\d\d-\d\d)")
 
 
@@ -168,6 +169,11 @@ def main() -> int:
         with harness(port) as node:
             status, passed, failed = run_kit(settings(node, port), chosen.tests)
         logs.append(WORK / "harness.log")
+    # The kit never answers a message that its schemas refuse, and a test may pass all the same.
+    complaints = (WORK / "kit.err").read_text(errors="replace").count(COMPLAINT)
+    if complaints:
+        failed += 1
+        print(f"{complaints} messages of ours are not valid by the kit's schemas")
     expected = len(chosen.tests) or rules.TESTS
     if failed == 0 and (status != 0 or passed != expected):
         failed = 1  # decided by counts, never by a log's silence
