@@ -29,12 +29,12 @@ class Book:
     """One node's database, written by hand."""
 
     def __init__(self, folder: Path, name: str, did: str) -> None:
+        self.did = did
         self.name, self.path = name, folder / f"{name}.db"
         engine = create_engine(f"sqlite:///{self.path}")
         METADATA.create_all(engine)
         engine.dispose()
         self.db = sqlite3.connect(self.path, isolation_level=None)
-        self.put("participant", slug=name, did=did)
         self.hashes: list[bytes] = []
         self.heads: dict[str, tuple[int, bytes]] = {}
         self.put("ledger", pk=1, origin=name, state="open", size=0, root=tree_root([]))
@@ -157,6 +157,8 @@ class Scene:
                 agreement_id=AGREEMENT,
             )
             book.put("agreement", agreement_id=AGREEMENT, role=role, negotiation=pid, state="live")
+        for book in (self.a, self.b):
+            book.entry("first", "ledger.opened", origin=book.name)
         for sender, hearer, peer, to, body in (
             (self.a, self.b, B, A, REQUEST),
             (self.b, self.a, A, B, AGREE),
@@ -187,7 +189,9 @@ class Scene:
 
     def found(self) -> list[str]:
         nodes = {
-            book.name: NodeRecord(name=book.name, database=book.path, unseal=lambda _, data: data)
+            book.name: NodeRecord(
+                name=book.name, did=book.did, database=book.path, unseal=lambda _, data: data
+            )
             for book in (self.a, self.b)
         }
         return check(Record(events=self.events, nodes=nodes, broken=self.broken))
@@ -300,6 +304,10 @@ PLANTED: dict[str, tuple[str, Callable[[Scene], None]]] = {
         ),
     ),
     "missing entry": ("stands at", sql("a", 'DELETE FROM ledger_entry WHERE "index" = 1')),
+    "no opening": (
+        "does not begin with its opening",
+        sql("a", "UPDATE ledger_entry SET type = 'else' WHERE id = 'first'"),
+    ),
     "broken chain": (
         "the chain of",
         sql("b", "UPDATE ledger_entry SET number = 9 WHERE id = 'act'"),

@@ -127,3 +127,24 @@ def test_a_cancelled_timer_does_not_move_time() -> None:
     loop.run_until_complete(main())
     assert loop.time() == 1.0
     loop.close()
+
+
+def test_work_for_a_thread_may_run_inline_and_replays() -> None:
+    def run() -> tuple[list[int], str]:
+        loop = SimLoop(4, threads_inline=True)
+        threads: set[int] = set()
+
+        async def main() -> list[int]:
+            works = (
+                asyncio.to_thread(lambda n=n: threads.add(threading.get_ident()) or n)
+                for n in range(5)
+            )
+            return await asyncio.gather(*works)
+
+        found, digest = loop.run_until_complete(main()), loop.digest()
+        loop.close()
+        assert threads == {threading.get_ident()}
+        return found, digest
+
+    assert run() == run()
+    assert run()[0] == [0, 1, 2, 3, 4]

@@ -8,6 +8,7 @@ words from `words`. One line for each thing that is wrong; none is what a good r
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -34,15 +35,10 @@ class Ends:
                 for row in node.rows(f'SELECT * FROM "{kind}"')  # noqa: S608 - two fixed names
             ]
             by_pid = {row["pid"]: (node, row) for node, row in sides}
-            homes = {row["did"]: name for name, row in self._participants(record)}
+            homes = {node.did for node in record.nodes.values()}
             for node, row in sides:
                 if row["peer"] in homes:
                     yield from self._pair(record, kind, node, row, by_pid)
-
-    def _participants(self, record: Record) -> Iterator[tuple[str, Row]]:
-        for name, node in record.nodes.items():
-            for row in node.rows("SELECT did FROM participant"):
-                yield name, row
 
     def _pair(
         self,
@@ -213,6 +209,14 @@ class Budget:
                     yield f"{node.name}: {dict(row)}"
 
 
+# A self-issued token, a session's token, a management token.
+_SECRET = re.compile(r"eyJ[\w-]{20,}\.|\bc1\.[a-z2-7]{16}\.|\bcor_\w{8}")
+
+
+def _alarming(line: str) -> bool:
+    return "log_level=error" in line or "log_level=critical" in line or "invariant.broken" in line
+
+
 class Rest:
     """The run came to rest: nothing due, nothing claimed, nothing thrown."""
 
@@ -233,6 +237,8 @@ class Rest:
         """Look for what is still to be done."""
         yield from (f"an app threw: {what}" for what in record.broken)
         yield from (f"a task threw: {what}" for what in record.faults)
+        yield from (f"logged: {line}" for line in record.logs if _alarming(line))
+        yield from (f"a secret in the log: {line}" for line in record.logs if _SECRET.search(line))
         for node in record.nodes.values():
             yield from unrest(node)
 

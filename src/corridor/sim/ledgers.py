@@ -52,6 +52,8 @@ class Ledger:
             if row["thread"] is not None and number is not None:
                 threads[row["thread"]] = (number, leaf)
             hashes.append(leaf)
+        if not rows or rows[0]["type"] not in {"ledger.opened", "ledger.succeeded"}:
+            yield f"{where}: it does not begin with its opening"
         if ledger["size"] != len(hashes):
             yield f"{where}: size {ledger['size']} of {len(hashes)} entries"
         elif hashes and bytes(ledger["root"]) != tree_root(hashes):
@@ -63,7 +65,7 @@ class Ledger:
     ) -> Iterator[str]:
         last = 0
         for row in node.rows(
-            "SELECT size, note FROM ledger_checkpoint WHERE ledger = ? ORDER BY at, size",
+            "SELECT size, note FROM ledger_checkpoint WHERE ledger = ? ORDER BY pk",
             ledger["pk"],
         ):
             if row["size"] < last:
@@ -94,11 +96,7 @@ class Ledger:
 
         Messages of and to foreign peers are left out: they keep no ledger.
         """
-        dids = {
-            row["did"]: name
-            for name, node in record.nodes.items()
-            for row in node.rows("SELECT did FROM participant")
-        }
+        dids = {node.did: name for name, node in record.nodes.items()}
         entries = {name: entries_of(node) for name, node in record.nodes.items()}
         received = Counter(
             (name, body)

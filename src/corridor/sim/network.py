@@ -25,6 +25,7 @@ class Network:
         self.places: dict[str, Place] = {}
         self.broken: list[str] = []
         self._count = 0
+        self._sent_by: dict[str, list[Exchange]] = {}
 
     def place_of(self, url: str) -> Place | None:
         """Who answers there."""
@@ -37,6 +38,9 @@ class Network:
         target = place.name if place else ""
         fate = self.fates.of(self._count, self.loop.time())
         exchange = Exchange(self.loop, self._count, asked, fate)
+        mine = self._sent_by.setdefault(sender, [])
+        mine[:] = [one for one in mine if not (one.ended or one.failed or one.gone)]
+        mine.append(exchange)
         self.trace.add(
             "sent",
             node=sender,
@@ -66,6 +70,12 @@ class Network:
                 ghost.gone = True
                 self._later(fate.there_s + delay, self._arrive, place, ghost)
         return exchange
+
+    def hang_up(self, sender: str) -> None:
+        """The sender died: whoever still answers it finds the connection closed."""
+        for exchange in self._sent_by.pop(sender, ()):
+            exchange.gone = True
+            exchange.ring()
 
     def _later(self, seconds: float, callback: Callable[..., object], *args: Any) -> None:
         # An empty context: the network belongs to no node, and dies with none.
@@ -216,7 +226,8 @@ def _scope(exchange: Exchange) -> Message:
             (name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
             for name, value in headers.items()
         ],
-        "client": ("127.0.0.1", 1),
+        # An address for each sender, from a network that is for documentation only.
+        "client": (f"192.0.2.{sum(asked.source.encode()) % 256}", 1),
         "server": (parts.hostname or "", parts.port or 80),
         "extensions": {"corridor.abort": abort},
         "state": {},

@@ -8,7 +8,7 @@ is about is chosen when its time has come, among what that node then knows.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from corridor.sim.record import NodeRecord, Row
@@ -66,11 +66,16 @@ class Person(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """Somebody at `node` wants `verb` at a moment (seconds); `choice` in [0, 1) picks of what."""
+    """Somebody at `node` wants something at a moment (seconds).
+
+    `verb`: what; empty for whatever is possible then, `mood` in [0, 1) picking among it. `choice`
+    in [0, 1) picks of what.
+    """
 
     at: float
     node: str
-    verb: str
+    verb: str = ""
+    mood: float = 0.0
     choice: float = 0.0
     number: int = 0
 
@@ -118,8 +123,6 @@ VERBS: Mapping[str, tuple[int, str, Callable[[Row], bool], str]] = {
 def wishes(seed: object, nodes: Sequence[str], until: float) -> list[Wish]:
     """A run's wishes, in the order of their times; the first is always a request."""
     chance = draw(seed, "wishes")
-    verbs = list(VERBS)
-    weights = [VERBS[verb][0] for verb in verbs]
     count = chance.randint(3, 24)
     times = sorted(chance.uniform(0.0, until) for _ in range(count))
     found = [Wish(at=0.1, node=chance.choice(nodes), verb="request", number=0)]
@@ -130,7 +133,7 @@ def wishes(seed: object, nodes: Sequence[str], until: float) -> list[Wish]:
             Wish(
                 at=close if chance.random() < 0.4 else max(at, close),
                 node=chance.choice(nodes),
-                verb=chance.choices(verbs, weights)[0],
+                mood=chance.random(),
                 choice=chance.random(),
                 number=number,
             )
@@ -138,11 +141,23 @@ def wishes(seed: object, nodes: Sequence[str], until: float) -> list[Wish]:
     return found
 
 
-def subject(wish: Wish, node: NodeRecord) -> Row | None:
-    """What the wish is about, None where there is nothing of the kind."""
-    _, table, fits, _ = VERBS[wish.verb]
-    rows = [row for row in node.rows(TABLES[table]) if fits(row)] if table else []
-    return rows[int(wish.choice * len(rows))] if rows else None
+def settle(wish: Wish, node: NodeRecord) -> tuple[Wish, Row | None]:
+    """The wish with its verb, and what it is about; None where there is nothing of the kind."""
+    found = {name: node.rows(sql) for name, sql in TABLES.items()}
+    subjects = {
+        verb: [row for row in found[table] if fits(row)] if table else []
+        for verb, (_, table, fits, _) in VERBS.items()
+    }
+    if not wish.verb:
+        open_ = [verb for verb, rows in subjects.items() if rows or not VERBS[verb][1]]
+        left = wish.mood * sum(VERBS[verb][0] for verb in open_)
+        for verb in open_:
+            left -= VERBS[verb][0]
+            if left < 0:
+                wish = replace(wish, verb=verb)
+                break
+    rows = subjects[wish.verb]
+    return wish, rows[int(wish.choice * len(rows))] if rows else None
 
 
 async def ask(person: Person, wish: Wish, found: Row | None, providers: Sequence[str]) -> str:

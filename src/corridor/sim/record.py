@@ -22,6 +22,7 @@ class NodeRecord:
     """One node at the end. `unseal(context, bytes)` opens what its own keys sealed."""
 
     name: str
+    did: str
     database: Path
     unseal: Callable[[str, bytes], bytes] | None = None
     waiting: tuple[str, ...] = ()
@@ -43,12 +44,17 @@ class NodeRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A whole run. `broken`: what apps threw; `faults`: what tasks threw and nobody took."""
+    """A whole run.
+
+    `broken`: what apps threw; `faults`: what tasks threw and nobody took; `logs`: one line an
+    event, `key=value` with the keys in order.
+    """
 
     events: Sequence[Event]
     nodes: Mapping[str, NodeRecord] = field(default_factory=dict)
     broken: Sequence[str] = ()
     faults: Sequence[str] = ()
+    logs: Sequence[str] = ()
 
 
 class Checker(Protocol):

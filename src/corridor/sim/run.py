@@ -10,14 +10,17 @@ import asyncio
 import gc
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from structlog.testing import capture_logs
+
 from corridor.errors import CorridorError
 from corridor.sim.checkers import check, unrest
+from corridor.sim.conversations import CONVERSATIONS
 from corridor.sim.crash import hold
 from corridor.sim.exchange import Place
 from corridor.sim.fate import Fates
@@ -25,7 +28,7 @@ from corridor.sim.hostile import HostilePeer
 from corridor.sim.loop import Runaway, SimLoop, Stuck
 from corridor.sim.net import SimNet
 from corridor.sim.network import Network
-from corridor.sim.people import Wish, ask, subject, wishes
+from corridor.sim.people import TABLES, Wish, ask, settle, wishes
 from corridor.sim.persona import Persona
 from corridor.sim.record import Record
 from corridor.sim.sloppy import SloppyPeer
@@ -39,6 +42,7 @@ REST_S_MAX = 60 * DAY_S
 CRASH = -1000  # crash n of a run is fault CRASH - n: shrinking takes it away like any other
 MISCHIEF = -2000  # the same for what befalls node n's disk or clock
 TRICKS = ("full", "broken", "clock")
+PATIENCE = 2000
 PEERS = ("corridor", "sloppy", "hostile")
 
 
@@ -47,6 +51,8 @@ class Plan:
     """What a run is made of. `removed`: faults left out. `wishes` None: drawn from the seed.
 
     `kind_net`: no network fault at all. `crash_at`: (node, point), instead of drawn crashes.
+    `goals`: (table, state) that must be reached; people who have goals ask until they are heard.
+    `early`: points are counted from the first start on, not from when all nodes are ready.
     """
 
     seed: int
@@ -57,6 +63,8 @@ class Plan:
     kind_net: bool = False
     crash_at: tuple[str, int] | None = None
     crashes: bool = True
+    goals: tuple[tuple[str, str], ...] = ()
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +86,7 @@ class Run:
 
     def __init__(self, plan: Plan, folder: Path, build: Raise) -> None:
         self.plan = plan
-        self.loop = SimLoop(plan.seed)
+        self.loop = SimLoop(plan.seed, threads_inline=True)
         hold(self.loop)
         self.trace = Trace(self.loop)
         chance = draw(plan.seed, "plan")
@@ -92,7 +100,8 @@ class Run:
             host = f"{name}.example"
             node = Node(
                 name=name,
-                did=f"did:web:{host}:{name}",
+                slug=f"org-{name}",
+                did=f"did:web:{host}:org-{name}",
                 host=host,
                 folder=folder / name,
                 skew_s=chance.choice((0.0, 0.0, chance.uniform(-2.0, 2.0))),
@@ -101,6 +110,7 @@ class Run:
             self.town.add(node)
         self.peer = self._foreign(plan, build)
         self.problems: list[str] = []
+        self.logs: list[MutableMapping[str, Any]] = []
 
     def _crashes(self, name: str, chance: Any) -> list[int]:
         if self.plan.crash_at is not None:
@@ -122,7 +132,7 @@ class Run:
         name = "s" if plan.peer == "sloppy" else "h"
         persona = Persona(self.loop, plan.seed, f"{name}.example", name)
         partners = {
-            node.did: f"https://{node.host}/{node.name}/dsp/2025-1"
+            node.did: f"https://{node.host}/{node.slug}/dsp/2025-1"
             for node in self.town.nodes.values()
         }
         kind = SloppyPeer if plan.peer == "sloppy" else HostilePeer
@@ -135,6 +145,10 @@ class Run:
 
     def go(self) -> Outcome:
         """Run to the end; everything that is wrong is in the outcome, nothing is raised."""
+        with capture_logs() as self.logs:
+            return self._go()
+
+    def _go(self) -> Outcome:
         gc.disable()  # when cycles are collected would be a chance that no seed knows
         try:
             try:
@@ -149,21 +163,29 @@ class Run:
             gc.enable()
 
     async def _main(self) -> None:
+        if self.plan.early:
+            self.town.arm()
         for node in self.town.nodes.values():
             await self.town.start(node)
+            for _ in range(PATIENCE if self.plan.early else 0):
+                if node.up():
+                    break
+                await asyncio.sleep(1.0)
             if not node.up():
-                self.problems.append(f"rest: {node.name} did not start")
+                why = [event.note for event in self.trace if event.kind == "refused"]
+                self.problems.append(f"rest: {node.name} did not start: {why}")
                 return
         begin = self.loop.time()
         if not self.plan.kind_net:
             self.fates.let_loose(begin, begin + self.until)
             self._beside(self._mischief(begin))
-        self.town.arm()
+        if not self.plan.early:
+            self.town.arm()
         if isinstance(self.peer, HostilePeer):
             self._beside(self.peer.attack(begin + self.until))
         if self.peer is not None:
             self._beside(self._foreigner(self.peer))
-        await self._people(begin)
+        await (self._patient_people() if self.plan.goals else self._people(begin))
         left = begin + self.until - self.loop.time()
         await asyncio.sleep(max(0.0, left))
         await self._rest()
@@ -188,7 +210,14 @@ class Run:
             elif trick == "broken":
                 node.disk.broken_until = self.loop.time() + lasts
             else:
-                node.clock.jump(chance.choice((-1.0, 1.0)) * lasts)
+                leap = chance.choice((-1.0, 1.0)) * lasts
+                node.clock.jump(leap)
+                # Set right again before a partner gives up on our tokens (ten minutes).
+                self.loop.call_later(lasts, self._set_right, node, leap, context=Context())
+
+    def _set_right(self, node: Node, leap: float) -> None:
+        if node.clock is not None:
+            node.clock.jump(-leap)
 
     def _beside(self, coro: Any) -> None:
         self.loop.create_task(coro, context=Context())
@@ -202,24 +231,46 @@ class Run:
             await asyncio.sleep(max(0.0, begin + wish.at - self.loop.time()))
             self._wish(self.town.nodes[wish.node], wish)
 
-    def _wish(self, node: Node, wish: Wish) -> None:
+    async def _patient_people(self) -> None:
+        """Each wish is wished until it comes true; the next one only then."""
+        for wish in self.plan.wishes or ():
+            node = self.town.nodes[wish.node]
+            for _ in range(PATIENCE):
+                await asyncio.sleep(2.0)
+                task, life = self._wish(node, wish), node.life
+                if task is None or life is None:
+                    continue
+                either: set[asyncio.Future[Any]] = {task, life.over}
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                if task.done() and task.exception() is None and task.result():
+                    break
+
+    def _wish(self, node: Node, wish: Wish) -> asyncio.Task[bool] | None:
+        """Let somebody wish; the task says whether it was granted."""
         providers = [other.did for other in self.town.nodes.values() if other is not node]
         if self.peer is not None:
             providers.append(self.peer.me.did)
-        found = subject(wish, self.town.record(node)) if node.up() else None
+        found = None
+        if node.up():
+            wish, found = settle(wish, self.town.record(node))
 
-        async def work(person: Any) -> None:
+        async def work(person: Any) -> bool:
+            granted = False
             try:
                 note = await ask(person, wish, found, providers)
+                granted = note != "nothing"
             except CorridorError as error:
                 note = f"refused {error.code}"
             except Exception as error:  # noqa: BLE001 - a bug that the run is to tell of
                 self.network.broken.append(f"{node.name} {wish.verb}: {error!r}")
                 note = repr(error)
             self.trace.add("wish", node=node.name, note=f"{wish.number} {wish.verb} {note}")
+            return granted
 
-        if self.town.do(node, work) is None:
+        task = self.town.do(node, work)
+        if task is None:
             self.trace.add("wish", node=node.name, note=f"{wish.number} {wish.verb} node down")
+        return task
 
     async def _foreigner(self, peer: SloppyPeer) -> None:
         """A foreign peer's own people: ask, use, pause or end."""
@@ -260,8 +311,13 @@ class Run:
             nodes={name: self.town.record(node) for name, node in self.town.nodes.items()},
             broken=self.network.broken,
             faults=[_fault(one) for one in self.loop.faults],
+            logs=[_told(one) for one in self.logs],
         )
         self.problems.extend(check(record))
+        for table, state in self.plan.goals:
+            for name, node in record.nodes.items():
+                if state not in [row["state"] for row in node.rows(TABLES[table])]:
+                    self.problems.append(f"goal: no {table} of {name} became {state}")
 
     def _outcome(self) -> Outcome:
         return Outcome(
@@ -277,6 +333,10 @@ class Run:
             },
             events=tuple(self.trace.events),
         )
+
+
+def _told(entry: MutableMapping[str, Any]) -> str:
+    return " ".join(f"{key}={value}" for key, value in sorted(entry.items()))
 
 
 def _fault(context: dict[str, Any]) -> str:
@@ -308,10 +368,30 @@ def shrink(failed: Outcome, build: Callable[[], Raise], *, runs_max: int = 200) 
     return smallest
 
 
+def conversation(name: str, *, early: bool = False) -> Plan:
+    """A canonical conversation as a plan: a kind network, and nobody dies."""
+    it = CONVERSATIONS[name]
+    return Plan(
+        seed=1,
+        until=10.0,
+        wishes=it.wishes,
+        goals=it.goals,
+        kind_net=True,
+        crashes=False,
+        early=early,
+    )
+
+
 def sweep(
-    plan: Plan, build: Callable[[], Raise], *, every: int = 1, nodes: Sequence[str] = ("a", "b")
+    name: str,
+    build: Callable[[], Raise],
+    *,
+    every: int = 1,
+    nodes: Sequence[str] = ("a", "b"),
+    early: bool = False,
 ) -> Iterator[Outcome]:
     """Count a conversation's points once, then run it once for each, each node dying there."""
+    plan = conversation(name, early=early)
     whole = perform(plan, build)
     yield whole
     for node in nodes:

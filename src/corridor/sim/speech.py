@@ -40,6 +40,17 @@ class _Process:
     states: set[str] = field(default_factory=lambda: {""})
     open: _Said | None = None
     heard: set[str] = field(default_factory=set)
+    unanswered: dict[str, Word] = field(default_factory=dict)
+
+    def believe(self) -> None:
+        """Count what was heard and never answered: the node wrote it down, and died."""
+        for mark, word in list(self.unanswered.items()):
+            reached = self.moved(word.sender, word.step)
+            if reached and mark not in self.heard:
+                self.heard.add(mark)
+                self.states |= reached
+                self.open = None
+        self.unanswered.clear()
 
     def moved(self, sender: str, step: str) -> set[str]:
         """Where a step leads from any of the states."""
@@ -65,6 +76,7 @@ class Speech:
         self._sent: dict[int, tuple[str, Word]] = {}
         self._asked: dict[int, str] = {}
         self._requests: dict[int, Event] = {}
+        self._unborn: dict[tuple[str, str], Word] = {}
 
     def check(self, events: Iterable[Event]) -> Iterator[str]:
         """What is wrong, in the order of the trace."""
@@ -75,6 +87,7 @@ class Speech:
                 self._on_got(event)
             elif event.kind == "heard" and event.method == "POST":
                 self._requests[event.exchange] = event
+                self._on_heard(event)
             elif event.kind == "answered" and event.node in self._nodes:
                 yield from self._on_answered(event)
 
@@ -102,12 +115,22 @@ class Speech:
         self._sent[event.exchange] = (event.node, word)
         if it.open is not None and it.open.word.message_id == word.message_id:
             it.open.exchanges.add(event.exchange)
-            return
-        if again:
-            return  # said again after it was settled: harmless, the same bytes
+        elif not again:  # said again after it was settled is harmless: the same bytes
+            yield from self._new_word(it, event, word, where)
+
+    def _new_word(self, it: _Process, event: Event, word: Word, where: str) -> Iterator[str]:
+        """A message that was never said before."""
+        creation = self._unborn.get((event.node, word.receiver_pid)) if word.receiver_pid else None
+        if it.states == {""} and creation is not None and creation.kind == word.kind:
+            # Born of a creation that was written down and never answered.
+            it.states = it.moved(creation.sender, creation.step)
+            it.heard.add("creation")
+        reached = it.moved(word.sender, word.step)
+        if not reached or it.open is not None:
+            it.believe()
+            reached = it.moved(word.sender, word.step)
         if it.open is not None and event.at - it.open.first_at < GIVE_UP_S:
             yield f"{where} while {it.open.word.step} was not answered"
-        reached = it.moved(word.sender, word.step)
         if not reached:
             yield f"{where} in {sorted(it.states)}"
         it.states |= reached
@@ -133,22 +156,38 @@ class Speech:
                 it.states = set(it.open.reached)
             it.open = None
 
+    def _on_heard(self, event: Event) -> None:
+        word = read(event.path, event.body)
+        if word is not None and event.node in self._nodes and not word.receiver_pid:
+            self._unborn[event.node, word.sender_pid] = word
+        if word is not None and event.node in self._nodes and word.receiver_pid:
+            it = self._processes.get((event.node, word.receiver_pid))
+            if it is not None:
+                it.unanswered[_mark(word, event.body)] = word
+
     def _on_answered(self, event: Event) -> Iterator[str]:
         heard = self._requests.get(event.exchange)
-        if heard is None or heard.node != event.node or not 200 <= event.status < 300:
+        word = read(heard.path, heard.body) if heard and heard.node == event.node else None
+        if heard is None or word is None:
             return
-        word = read(heard.path, heard.body)
-        if word is None:
+        known = self._processes.get((event.node, word.receiver_pid))
+        if known is not None:
+            known.unanswered.pop(_mark(word, heard.body), None)
+        if not 200 <= event.status < 300:
             return
         pid = word.receiver_pid or self._born(event, word)
         if not pid:
             return
         it = self._process(event.node, pid, word, other(word.sender))
-        mark = _mark(word, heard.body)
+        # A creation said again is the same one, whatever its bytes: DSP #transfer-request-message.
+        mark = _mark(word, heard.body) if word.receiver_pid else "creation"
         if mark in it.heard:
             return
         it.heard.add(mark)
         reached = it.moved(word.sender, word.step)
+        if not reached:
+            it.believe()
+            reached = it.moved(word.sender, word.step)
         if not reached:
             yield (
                 f"{event.node} at {event.at:.3f} took {word.step} of {word.sender} "

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Context
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from corridor.errors import CorridorError
 from corridor.sim.crash import Life
@@ -24,6 +24,8 @@ from corridor.sim.people import Person
 from corridor.sim.record import NodeRecord
 from corridor.sim.world import SimChance, SimClock, SimDisk, SimKeys, SimRooms, draw
 from corridor.world import World
+
+T = TypeVar("T")
 
 RESTARTS_MAX = 20
 
@@ -67,6 +69,7 @@ class Node:
     """One node over all its lives. `crash_at`: points at which its lives end, one a life."""
 
     name: str
+    slug: str
     did: str
     host: str
     folder: Path
@@ -159,6 +162,7 @@ class Town:
         node = self.nodes[life.node]
         self.network.trace.add("crash", node=life.node, note=f"{life.points} {life.crashed_at}")
         self._places[node.name].down()
+        self.network.hang_up(node.name)
         node.ready = False
         if len(node.lives) <= RESTARTS_MAX and life.crashed_at != "end of the run":
             pause = self._restarts.uniform(0.0, 300.0)
@@ -174,13 +178,13 @@ class Town:
             if node.life is not None:
                 node.life.arm(node.crash_at.pop(0) if node.crash_at else None)
 
-    def do(self, node: Node, work: Callable[[Person], Awaitable[Any]]) -> asyncio.Task[Any] | None:
+    def do(self, node: Node, work: Callable[[Person], Awaitable[T]]) -> asyncio.Task[T] | None:
         """Let somebody at a node do something; None while it is down."""
         if not node.up() or node.raised is None or node.life is None:
             return None
         person = node.raised.person
 
-        async def run() -> Any:
+        async def run() -> T:
             return await work(person)
 
         return node.life.spawn(run())
@@ -189,6 +193,7 @@ class Town:
         """The node as checkers see it."""
         return NodeRecord(
             name=node.name,
+            did=node.did,
             database=node.folder / self.build.database,
             unseal=node.keys.peek if node.keys else None,
             waiting=tuple(node.life.waiting()) if node.life else (),
