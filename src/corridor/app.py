@@ -373,6 +373,24 @@ async def _run(config: Config, *, seam: Seam | None = None) -> int:
     return int(Exit.DONE)
 
 
+def log_to_stderr(config: Config) -> None:
+    """Log lines go to standard error, as JSON or, on a terminal, as text: output is for answers."""
+    text = config.log.format == "text" or (config.log.format == "auto" and sys.stderr.isatty())
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer() if text else structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(config.log.level),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
 def run(config: Config, *, seam: Seam | None = None) -> int:
     """Run a node until SIGTERM or SIGINT; one JSON line on standard output when it is ready."""
+    log_to_stderr(config)
     return uvloop.run(_run(config, seam=seam))

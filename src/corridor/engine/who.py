@@ -312,6 +312,7 @@ class UnsafeOpen:
         self._clock = clock
         self._chance = chance
         self._life = timedelta(seconds=limits.token_life_s)
+        self._loud_at = -inf
 
     async def authorize(self, *, slug: str, did: str, audience: str, body: bytes | None) -> str:
         """Nothing is proven in this mode."""
@@ -325,7 +326,10 @@ class UnsafeOpen:
         del authorization, body
         if not _is_loopback(source):
             raise Unauthenticated("identity mode UnsafeOpen takes callers of this machine alone")
-        _log.warning(IDENTITY_UNSAFE, peer=self._peer, participant=audience)
+        now = self._clock.monotonic()
+        if now >= self._loud_at:  # loud, but not once a request
+            self._loud_at = now + _MINUTE_S
+            _log.warning(IDENTITY_UNSAFE, peer=self._peer, participant=audience)
         return Caller(
             did=self._peer,
             kid="",
