@@ -185,6 +185,7 @@ class Draft:
         )
         self.leaf(
             "message.sent",
+            id_=message_id,  # an acknowledgement names this entry by it
             peer=self.record.peer,
             protocol="dsp",
             path=composed.path,
