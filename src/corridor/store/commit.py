@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,12 +155,70 @@ class Committer:
             if not self._together(connection, jobs):
                 self._apart(connection, jobs)
         except Exception as error:  # noqa: BLE001 - whatever it is, the writer must go on
-            self._give_up(error)
-            told: CorridorError = CorridorError("the writer failed", cause=str(error))
-            if isinstance(error, sqlite3.Error):
-                told = unavailable(error)
+            self._fail(jobs, error)
+
+    def _fail(self, jobs: Sequence[Job], error: Exception) -> None:
+        """Nothing of the batch is written."""
+        self._give_up(error)
+        told: CorridorError = CorridorError("the writer failed", cause=str(error))
+        if isinstance(error, sqlite3.Error):
+            told = unavailable(error)
+        for job in jobs:
+            job.error = told
+
+    # the same in three parts: a caller may run the units where it likes, and wait for the disk
+    # elsewhere
+
+    def begin_now(self) -> bool:
+        """Open the transaction if nobody else writes; False: `commit` is to do all of it."""
+        held = self._held
+        if held is None:
+            return False
+        try:
+            ((patience,),) = held.execute("PRAGMA busy_timeout").fetchall()
+            held.execute("PRAGMA busy_timeout = 0")
+            try:
+                held.execute("BEGIN IMMEDIATE")
+            finally:
+                held.execute(f"PRAGMA busy_timeout = {int(patience)}")
+        except sqlite3.Error:
+            return False  # `commit` meets it again, and waits or says so
+        return True
+
+    def fill(self, jobs: Sequence[Job]) -> Iterator[None]:
+        """Run the units in the open transaction; the caller may rest after each.
+
+        Where all have no `error` afterwards `end` is to follow; else nothing was written. If some
+        of several have one, `apart` finds out which may stand.
+        """
+        held = self._held
+        assert held is not None
+        run = Transaction(held)
+        try:
             for job in jobs:
-                job.error = told
+                job.error = self._try(run, job.unit)
+                if job.error is not None:
+                    held.execute("ROLLBACK")
+                    return
+                yield
+            if any(job.unit.leaves for job in jobs):
+                self._sequencer.place(run)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the writer must go on
+            self._fail(jobs, error)
+
+    def end(self, jobs: Sequence[Job]) -> None:
+        """Make what was filled durable: waits for the disk."""
+        try:
+            self.connection().execute("COMMIT")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the writer must go on
+            self._fail(jobs, error)
+
+    def apart(self, jobs: Sequence[Job]) -> None:
+        """Run each unit for itself, all in one transaction: what fails is undone alone."""
+        try:
+            self._apart(self.connection(), jobs)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the writer must go on
+            self._fail(jobs, error)
 
     def _together(self, connection: sqlite3.Connection, jobs: Sequence[Job]) -> bool:
         """All units in one go; where one fails, none is written and the answer is False."""
