@@ -194,7 +194,11 @@ class Scene:
             )
             for book in (self.a, self.b)
         }
-        return check(Record(events=self.events, nodes=nodes, broken=self.broken))
+        try:
+            return check(Record(events=self.events, nodes=nodes, broken=self.broken))
+        finally:
+            for node in nodes.values():
+                node.close()
 
 
 @pytest.fixture

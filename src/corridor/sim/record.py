@@ -17,29 +17,28 @@ from corridor.sim.trace import Event
 Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class NodeRecord:
-    """One node at the end. `unseal(context, bytes)` opens what its own keys sealed."""
+    """One node's database, read only. `unseal(context, bytes)` opens what its own keys sealed."""
 
     name: str
     did: str
     database: Path
     unseal: Callable[[str, bytes], bytes] | None = None
-    waiting: tuple[str, ...] = ()
+    _held: sqlite3.Connection | None = None
 
     def rows(self, sql: str, *params: Any) -> list[Row]:
-        """Rows of a read-only look into its database."""
-        connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
-        connection.row_factory = sqlite3.Row
-        try:
-            return [dict(row) for row in connection.execute(sql, params)]
-        finally:
-            connection.close()
+        """What a query gives now."""
+        if self._held is None:
+            self._held = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
+            self._held.row_factory = sqlite3.Row
+        return [dict(row) for row in self._held.execute(sql, params)]
 
-    def tables(self) -> frozenset[str]:
-        """The names of its tables."""
-        found = self.rows("SELECT name FROM sqlite_master WHERE type = 'table'")
-        return frozenset(row["name"] for row in found)
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._held is not None:
+            self._held.close()
+            self._held = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,6 +83,7 @@ class Node:
     rooms: SimRooms | None = None
     lives: list[Life] = field(default_factory=list)
     ready: bool = False
+    record: NodeRecord | None = None
 
     def up(self) -> bool:
         """Whether it runs and has started."""
@@ -191,16 +192,19 @@ class Town:
 
     def record(self, node: Node) -> NodeRecord:
         """The node as checkers see it."""
-        return NodeRecord(
-            name=node.name,
-            did=node.did,
-            database=node.folder / self.build.database,
-            unseal=node.keys.peek if node.keys else None,
-            waiting=tuple(node.life.waiting()) if node.life else (),
-        )
+        if node.record is None:
+            node.record = NodeRecord(
+                name=node.name,
+                did=node.did,
+                database=node.folder / self.build.database,
+                unseal=lambda context, data: node.keys.peek(context, data) if node.keys else b"",
+            )
+        return node.record
 
     def dispose(self) -> None:
         """After the run: nothing may stay."""
         for node in self.nodes.values():
             for life in node.lives:
                 life.dispose()
+            if node.record is not None:
+                node.record.close()
