@@ -38,6 +38,8 @@ class Limits:
     catalog_answer_bytes_max: int = 8 * MiB
     catalog_pages_followed_max: int = 1000
     catalog_rows_looked_at_max: int = 1000
+    catalog_cache_s: float = 60.0
+    find_assets_per_partner_max: int = 10_000
 
     # conversations
     processes_per_peer_max: int = 100
@@ -158,6 +160,10 @@ class Limits:
     offers_per_participant_max: int = 100_000
     participants_max: int = 1000
     list_page_max: int = 200
+    upload_bytes_max: int = 5 * GiB  # S3, one PUT
+    request_wait_s_max: float = 120.0
+    tokens_per_user_max: int = 20
+    idempotency_key_chars_max: int = 64
     event_subscribers_max: int = 200
     event_buffer_max: int = 256
     event_life_s: float = 3600.0

@@ -141,8 +141,11 @@ class Reach:
         path: str,
         headers: Mapping[str, str],
         body: bytes = b"",
+        beside: str = "",
     ) -> AsyncIterator[Streamed]:
         """One request to the partner's plane; `path` is added to the session's endpoint.
+
+        `beside` takes the place of the endpoint's last segment (`…/sql` has `…/explain` beside it).
 
         Raises what the partner's answer means, and NotReachable where there is none.
         """
@@ -151,7 +154,7 @@ class Reach:
             asked = Request(
                 purpose="plane",
                 method=method,
-                url=plane.endpoint.rstrip("/") + path,
+                url=_place(plane.endpoint, beside) + path,
                 headers={**headers, "authorization": plane.authorization},
                 body=body,
                 answer_bytes_max=self._ground.limits.read_result_bytes_max,
@@ -197,6 +200,11 @@ class Reach:
             return QueryRefused(what, would_pass=would_pass, **told_all)
         known = PLAIN.get(answer.status)
         return known(what) if known is not None else Refused(what, **told_all)
+
+
+def _place(endpoint: str, beside: str) -> str:
+    plain = endpoint.rstrip("/")
+    return f"{plain.rpartition('/')[0]}/{beside}" if beside else plain
 
 
 def _plane(address: DataAddress, pid: str) -> Plane:

@@ -169,6 +169,11 @@ class Voice:
         log.warning(telemetry.DSP_DEAD, participant=home.slug, process=row.process)
         self._ground.bells.ring(record.pid)
 
+    async def abandon(self, home: Home, row: Queued) -> None:
+        """A person gives up a word of ours that waits: the process ends, on our side alone."""
+        self._deliver.forget(row.message_id)
+        await self._settle(home, row, None, "abandoned")
+
     def _find(self, home: Home, row: Queued) -> tuple[Talk, Record | None]:
         talk = self._talk_of(row)
         return talk, talk.find(home, row.process)

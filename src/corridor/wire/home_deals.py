@@ -195,10 +195,13 @@ class VerifiedView(Body, frozen=True, kw_only=True):
 
 
 class TransferAsk(Body, frozen=True, kw_only=True):
-    """Begin a transfer: a PULL, or a PUSH to `sink` (a receiver that this node may call)."""
+    """Begin a transfer: a PULL, or a PUSH to `sink`, which the partner's node must reach.
+
+    `format` empty: the first that the service has.
+    """
 
     deal: str
-    format: str
+    format: str = ""
     purpose: str | None = None
     sink: SinkAsk | None = None
     wait_s: float = 10.0

@@ -141,7 +141,7 @@ class KeyView(Body, frozen=True, kw_only=True):
 class RotateAsk(Body, frozen=True, kw_only=True):
     """Make a new key of this use."""
 
-    use: str = "did"
+    use: str = "dsp"
 
 
 class LetterView(Body, frozen=True, kw_only=True):
