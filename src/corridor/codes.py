@@ -132,6 +132,21 @@ CODES: dict[str, Code] = {
         500,
     ),
     "waiting": Code("waiting for a person or a partner", "corridor deal show ID", E.WAITING, 409),
+    "key-reused": Code(
+        "this Idempotency-Key came with another request", "use a fresh key", E.USAGE, 422
+    ),
+    "still-running": Code(
+        "the same request is under way", "ask again in a moment", E.WAITING, 409
+    ),
+    "wrong-host": Code(
+        "this node does not answer to this name",
+        "use its address, or add the name to node.hosts",
+        E.USAGE,
+        421,
+    ),
+    "offer-beside": Code(
+        "another published offer is about the same asset", "corridor offer hide ID"
+    ),
     "changed": Code("somebody changed it meanwhile", "look again and repeat", E.CHANGED, 412),
     "not-found": Code("no such thing", "list what there is", E.NOT_FOUND, 404),
     # refusals
@@ -372,6 +387,12 @@ CODES: dict[str, Code] = {
         "a privacy budget for no purpose (a warning)",
         "write purpose",
         E.USAGE,
+    ),
+    # the command line and the SDK
+    "usage": Code("this cannot be typed so", "corridor help", E.USAGE, 400),
+    "profile": Code("a profile that cannot be used", "corridor help profiles", E.CONFIGURATION),
+    "library-missing": Code(
+        "a library that this needs is missing", "pip install 'corridor[clients]'", E.FAILED, 500
     ),
     # the node's own ground
     "key-file": Code(

@@ -89,7 +89,7 @@ def doctor(
                 if mend:
                     talk.write(f"  {'':22} {talk.colour(mend, 'hint')}")
             else:
-                talk.write("\t".join((sign, check, value, mend)))
+                talk.write(f"{sign}\t{check}\t{value}\t{mend}")
     if not ok:
         raise typer.Exit(int(Exit.CONFIGURATION))
 
