@@ -36,6 +36,19 @@ class Page:
     previous: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a page begins: behind a row, or (`back`) before it, read backwards."""
+
+    row: int = 0
+    back: bool = False
+
+    @property
+    def told(self) -> str:
+        """As a token says it."""
+        return f"{'b' if self.back else 'a'}{self.row}"
+
+
 class Catalog:
     """What is offered by the participants of this node."""
 
@@ -49,17 +62,24 @@ class Catalog:
         """The page behind `token` (the first one where it is empty), as `peer` may see it."""
         wanted = wire.filter_of(message)
         digest = hashlib.sha256(msgspec.json.encode(message.filter or [])).hexdigest()[:16]
-        after = self._position(home, peer, digest, token)
+        place = self._read(home, peer, digest, token) if token else _Place()
         limits = self._ground.limits
         most = min(wanted.limit or limits.catalog_page_offers_max, limits.catalog_page_offers_max)
         if not token and wanted.ids:
             found = [it for it in self._named(home, peer, wanted.ids) if it is not None]
             return Page(body=self._body(home, found), following="", previous="")
         skip = wanted.offset if not token else 0
-        datasets, last, more = self._collect(home, peer, after, most, skip)
-        following = self._token(home, peer, digest, last, after) if more else ""
-        previous = self._back(home, peer, digest, token)
-        return Page(body=self._body(home, datasets), following=following, previous=previous)
+        datasets, last, more = self._collect(home, peer, place, most, skip)
+        if place.back:
+            after, before = place.row - 1, last if more else 0
+            datasets.reverse()
+        else:
+            after, before = last if more else 0, place.row + 1 if place.row else 0
+        return Page(
+            body=self._body(home, datasets),
+            following=self._token(home, peer, digest, _Place(after)) if after else "",
+            previous=self._token(home, peer, digest, _Place(before, back=True)) if before else "",
+        )
 
     def dataset(self, home: Home, peer: str, dataset_id: str) -> bytes:
         """One dataset; raises NotFound also where the peer may not see it."""
@@ -73,15 +93,16 @@ class Catalog:
         return [self._of_asset(home, peer, ids[0])] if len(set(ids)) == 1 else []
 
     def _collect(
-        self, home: Home, peer: str, after: int, most: int, skip: int
+        self, home: Home, peer: str, place: _Place, most: int, skip: int
     ) -> tuple[list[bytes], int, bool]:
-        """Datasets behind row `after`: (their bytes, the last row looked at, is there more)."""
+        """Datasets from `place` on: (their bytes, the last row looked at, is there more)."""
         offers = self._ground.store.of(home.slug).offers
         datasets: list[bytes] = []
-        size, looked, last = 0, 0, after
+        page = offers.page_published_back if place.back else offers.page_published
+        size, looked, last = 0, 0, place.row
         limits = self._ground.limits
         while looked < limits.catalog_rows_looked_at_max:
-            rows = offers.page_published(last, most + 1)
+            rows = page(last, most + 1)
             for offer in rows:
                 if len(datasets) >= most or size >= limits.catalog_page_bytes_max:
                     return datasets, last, True
@@ -149,37 +170,23 @@ class Catalog:
     def _body(self, home: Home, datasets: list[bytes]) -> bytes:
         return wire.catalog_bytes(home.did, f"{home.did}#catalog", self._connector(home), datasets)
 
-    # continuation tokens: position, where the page before began, and a mac over both and the asker
+    # continuation tokens: a place, and a mac over it and the asker
 
-    def _token(self, home: Home, peer: str, digest: str, after: int, before: int) -> str:
-        told = f"{after}.{before}"
-        mac = self._mac(home, peer, digest, told)
-        return base64.urlsafe_b64encode(f"{told}.{mac}".encode()).decode().rstrip("=")
+    def _token(self, home: Home, peer: str, digest: str, place: _Place) -> str:
+        mac = self._mac(home, peer, digest, place.told)
+        return base64.urlsafe_b64encode(f"{place.told}.{mac}".encode()).decode().rstrip("=")
 
     def _mac(self, home: Home, peer: str, digest: str, told: str) -> str:
         key = self._keyring.active(home.slug, "session")
         text = f"catalog|{home.slug}|{peer}|{digest}|{told}"
         return self._ground.world.keys.hmac(key, text.encode())[:MAC_BYTES].hex()
 
-    def _position(self, home: Home, peer: str, digest: str, token: str) -> int:
-        return self._read(home, peer, digest, token)[0] if token else 0
-
-    def _back(self, home: Home, peer: str, digest: str, token: str) -> str:
-        if not token:
-            return ""
-        _, before = self._read(home, peer, digest, token)
-        return self._token(home, peer, digest, before, 0) if before else "first"
-
-    def _read(self, home: Home, peer: str, digest: str, token: str) -> tuple[int, int]:
-        if token == "first":  # noqa: S105 - the name of the first page, no secret
-            return 0, 0
+    def _read(self, home: Home, peer: str, digest: str, token: str) -> _Place:
         try:
-            told = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode()
-            after, before, mac = told.split(".")
-            place = int(after), int(before)
+            told, mac = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).split(b".")
         except ValueError as error:
             raise RemoteProtocolError("no continuation token of ours", code="filter") from error
-        expected = self._mac(home, peer, digest, f"{after}.{before}")
-        if not hmac.compare_digest(mac.encode(), expected.encode()):
+        expected = self._mac(home, peer, digest, told.decode("latin-1"))
+        if not hmac.compare_digest(mac, expected.encode()):
             raise RemoteProtocolError("no continuation token of ours", code="filter")
-        return place
+        return _Place(int(told[1:]), back=told[:1] == b"b")

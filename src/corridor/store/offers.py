@@ -104,6 +104,10 @@ class Offers(Changing[Offer]):
         """Published ones behind row `after_pk`, oldest first: the catalogue's order."""
         return self._list("published", after=after_pk, limit=limit)
 
+    def page_published_back(self, before_pk: int, limit: int = PAGE) -> list[Offer]:
+        """Published ones before row `before_pk`, newest first: the catalogue read backwards."""
+        return self._list("published-back", before=before_pk, limit=limit)
+
     def by_asset(self, asset: str) -> list[Offer]:
         """All of an asset, oldest first."""
         return self._list("by-asset", asset=asset)

@@ -71,6 +71,12 @@ def page(table: Table, *where: ColumnElement[bool]) -> Select[Any]:
     return at_most(rows(table, table.c.pk > P("after"), *where))
 
 
+def page_back(table: Table, *where: ColumnElement[bool]) -> Select[Any]:
+    """The last `:limit` rows before row number `:before`, the newest first."""
+    found = select(*table.c).where(bound(table), table.c.pk < P("before"), *where)
+    return at_most(found.order_by(table.c.pk.desc()))
+
+
 def purge(table: Table, age: str, *where: ColumnElement[bool]) -> Any:
     """Delete at most `:limit` rows whose `age` is before `:before`, oldest first."""
     time = table.c[age]
@@ -149,6 +155,7 @@ def _offers() -> Statements:
     offer, terms, asset = s.OFFER, s.TERMS, s.ASSET
     return {
         "offer.published": page(offer, bound(offer), one_of(offer.c.state, "published")),
+        "offer.published-back": page_back(offer, one_of(offer.c.state, "published")),
         "offer.by-asset": rows(offer, bound(offer, "asset")),
         "terms.by-sha256": select(*terms.c).where(bound(terms, "sha256")),
         "asset.count": counted(asset, bound(asset)),

@@ -649,6 +649,12 @@ FROM offer
 WHERE offer.pk > :after AND offer.participant = :participant AND offer.state IN ('published') ORDER BY offer.pk
 LIMIT :limit;
 
+-- offer.published-back
+SELECT offer.pk, offer.participant, offer.offer_id, offer.asset, offer.terms, offer.terms_sha, offer.formats, offer.audience, offer.detail, offer.state, offer.valid_from, offer.valid_until, offer.created, offer.changed, offer.ver
+FROM offer
+WHERE offer.participant = :participant AND offer.pk < :before AND offer.state IN ('published') ORDER BY offer.pk DESC
+LIMIT :limit;
+
 -- offer.update
 UPDATE offer SET terms=:terms, terms_sha=:terms_sha, formats=:formats, audience=:audience, detail=:detail, state=:state, valid_from=:valid_from, valid_until=:valid_until, changed=:changed, ver=(offer.ver + 1) WHERE offer.participant = :participant AND offer.offer_id = :offer_id AND offer.ver = :ver;
 
