@@ -24,10 +24,18 @@ from corridor.engine.draft import Draft
 from corridor.engine.ground import Ground, Home, micros, moment
 from corridor.engine.keyring import Keyring
 from corridor.engine.library import Library
-from corridor.errors import CorridorError, FetchFailed, Refused, Unauthenticated
+from corridor.errors import (
+    CorridorError,
+    FetchFailed,
+    PeerMustWait,
+    Refused,
+    StoreUnavailable,
+    Unauthenticated,
+)
 from corridor.policy import judge as j
 from corridor.policy.permit import Permit
 from corridor.protocol.machine import Role
+from corridor.protocol.transfer import State
 from corridor.services import Offered, Opened, Service
 from corridor.store.agreements import Agreement
 from corridor.store.sessions import Session
@@ -36,6 +44,7 @@ from corridor.store.unit import Conflict, Unit
 from corridor.wire.transfer import DataAddress
 
 RETRIES_S = (1.0, 10.0, 60.0)
+AGAIN_S = 1.0  # the store was away
 log = structlog.get_logger()
 
 
@@ -178,8 +187,14 @@ class Sessions:
 
     async def open(self, home: Home, pid: str) -> None:
         """Let the service make ready, then tell the peer (`opened`), or end (`not_opened`)."""
+        await self._until_written(lambda: self._open(home, pid))
+
+    async def _open(self, home: Home, pid: str) -> None:
         for wait in (*RETRIES_S, None):
             session = self._ground.store.of(home.slug).sessions.by_transfer(pid)
+            if session is not None and session.state == "open":
+                await self._tell(home, pid)
+                return
             if session is None or session.state != "opening":
                 return
             try:
@@ -192,6 +207,8 @@ class Sessions:
                 log.info(telemetry.SESSION_OPENED, sid=session.sid, again_s=wait, why=str(later))
                 await self._ground.world.clock.sleep(wait)
                 continue
+            except (StoreUnavailable, PeerMustWait):
+                raise
             except CorridorError as refused:
                 rule = getattr(refused, "rule", "") or refused.code
                 await self._refuse(home, session, rule)
@@ -224,8 +241,25 @@ class Sessions:
             await self._ground.services[session.service].close(session.sid)
             return
         log.info(telemetry.SESSION_OPENED, participant=home.slug, sid=session.sid)
-        if self.opened is not None:
-            await self.opened(home, session.transfer)
+        await self._tell(home, session.transfer)
+
+    async def _tell(self, home: Home, pid: str) -> None:
+        """Say START, unless that is said: a crash may lie between the session and its START."""
+        it = self._ground.store.of(home.slug).transfers.get(pid)
+        waits = it is not None and it.state == State.REQUESTED and it.pending is None
+        if waits and self.opened is not None:
+            await self.opened(home, pid)
+
+    async def _until_written(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do it again while the store is away: what is due stays due."""
+        while True:
+            try:
+                await work()
+            except (StoreUnavailable, PeerMustWait) as away:
+                log.warning(telemetry.STORE_UNAVAILABLE, cause=away.cause or away.what)
+                await self._ground.world.clock.sleep(AGAIN_S)
+            else:
+                return
 
     async def _refuse(self, home: Home, session: Session, code: str) -> None:
         if self.not_opened is not None:
@@ -233,6 +267,9 @@ class Sessions:
 
     async def _close(self, home: Home, sid: str, code: str) -> None:
         """Wait for the receipts of what was cut, then say in the ledger that it is closed."""
+        await self._until_written(lambda: self._try_close(home, sid, code))
+
+    async def _try_close(self, home: Home, sid: str, code: str) -> None:
         store = self._ground.store.of(home.slug)
         await self._ground.bells.until(
             f"acts|{sid}", lambda: True if not store.acts.open_of_session(sid) else None, 10.0
@@ -262,7 +299,7 @@ class Sessions:
         """Take up what a crash left: sessions to open, sessions to close."""
         for home in self._ground.homes.values():
             sessions = self._ground.store.of(home.slug).sessions
-            for session in sessions.in_states(("opening",)):
+            for session in sessions.in_states(("opening", "open")):
                 self._spawn(self.open(home, session.transfer))
             for session in sessions.in_states(("closing",)):
                 self._spawn(self._close(home, session.sid, session.reason or "ended"))
