@@ -13,7 +13,7 @@ import structlog
 
 from corridor import telemetry
 from corridor.engine.ground import Ground, Home, micros
-from corridor.errors import CorridorError
+from corridor.errors import CorridorError, StoreUnavailable
 from corridor.store.unit import Unit
 from corridor.store.wakes import Wake
 
@@ -42,13 +42,22 @@ class Alarms:
 
     async def _run(self) -> None:
         while True:
-            wait = LONGEST_S
-            for wake in self._ground.store.node.wakes.due(micros(self._ground.now())):
-                await self._ring(wake)
-            following = self._ground.store.node.wakes.first()
-            if following is not None:
-                wait = max(0.05, (following.at - micros(self._ground.now())) / 1e6)
-            await self._ground.bells.until("wake", _Once().look, min(wait, LONGEST_S))
+            try:
+                wait = await self._round()
+            except StoreUnavailable as away:
+                log.warning(telemetry.STORE_UNAVAILABLE, cause=away.cause)
+                wait = 1.0
+            await self._ground.bells.until("wake", _Once().look, wait)
+
+    async def _round(self) -> float:
+        """Wake what is due; how long until the next, at most."""
+        for wake in self._ground.store.node.wakes.due(micros(self._ground.now())):
+            await self._ring(wake)
+        following = self._ground.store.node.wakes.first()
+        if following is None:
+            return LONGEST_S
+        left = (following.at - micros(self._ground.now())) / 1e6
+        return min(max(0.05, left), LONGEST_S)
 
     async def _ring(self, wake: Wake) -> None:
         home = self._ground.homes.get(wake.participant)
