@@ -103,14 +103,12 @@ class Keyring:
         origin = note.origin(home.did)
         store = self._ground.store.of(home.slug)
         opened = self._clerk.leaf(home, "ledger.opened", origin=origin)
-        await self._ground.store.run(
-            Unit((store.ledger.insert(LedgerHead(participant=home.slug, epoch=1, origin=origin)),))
-        )
         jws, stated = self._statement(home, origin)
-        write = self._ground.store.node.meta.put(
-            self._name(home), msgspec.json.encode(jws).decode()
+        writes = (
+            store.ledger.insert(LedgerHead(participant=home.slug, epoch=1, origin=origin)),
+            self._ground.store.node.meta.put(self._name(home), msgspec.json.encode(jws).decode()),
         )
-        await self._ground.store.run(Unit((write,), (opened, stated)))
+        await self._ground.store.run(Unit(writes, (opened, stated)))
 
     def _statement(self, home: Home, origin: str) -> tuple[list[str], Leaf]:
         said = self.statements(home)
