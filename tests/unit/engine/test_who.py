@@ -307,7 +307,7 @@ def test_closing_stops_what_is_under_way() -> None:
 def test_self_issued_is_who() -> None:
     async def test() -> None:
         scene = Scene()
-        mode = SelfIssued(scene.us)
+        mode = SelfIssued(scene.us, kid=lambda _: f"{US}#k1")
         await unauthenticated(mode.caller(None, audience=US, body=b"", source="a"))
         token = await scene.them.token(did=THEM, kid=f"{THEM}#k1", audience=US, body=b"")
         assert (await mode.caller(token, audience=US, body=b"", source="a")).did == THEM
