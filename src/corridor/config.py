@@ -39,7 +39,7 @@ from corridor.settings.sections import (
     Requests,
     RoomSettings,
     Services,
-    ServiceSettings,
+    SourceSettings,
     Tls,
     Trust,
 )
@@ -358,8 +358,8 @@ class _Reading:
             ledger=LedgerSettings(**rows("ledger")),
             services=Services(
                 enabled=values["services.enabled"],
-                files=ServiceSettings(**rows("services.files")),
-                tables=ServiceSettings(**rows("services.tables")),
+                files=SourceSettings(**rows("services.files")),
+                tables=SourceSettings(**rows("services.tables")),
             ),
             log=Log(**rows("log")),
             limits=Limits(**{it.name: values[f"limits.{it.name}"] for it in fields(Limits)}),

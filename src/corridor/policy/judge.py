@@ -318,10 +318,10 @@ class _Asked:
 
 _PARTS = (
     _Asked._rule_when,  # noqa: SLF001 - the order of step 7, in its own module
-    _Asked._rule_who,  # noqa: SLF001
-    _Asked._rule_approval,  # noqa: SLF001
-    _Asked._rule_purpose,  # noqa: SLF001
-    _Asked._rule_limits,  # noqa: SLF001
+    _Asked._rule_who,  # noqa: SLF001 - the same
+    _Asked._rule_approval,  # noqa: SLF001 - the same
+    _Asked._rule_purpose,  # noqa: SLF001 - the same
+    _Asked._rule_limits,  # noqa: SLF001 - the same
 )
 
 

@@ -54,7 +54,7 @@ def written(
     """The whole file. CannotHonour where the policy holds what the grammar has no word for."""
     rules = sorted(policy.permissions, key=canonical.rule_key)
     given = [_given(rule) for rule in rules]
-    common = _common(given)
+    common = _united(given)
     lines = [f"title: {flow(title)}"]
     if description:
         lines.append(f"description: {flow(description)}")
@@ -96,7 +96,7 @@ def _given(rule: OdrlRule) -> Given:
     return {key: value for key, (_, value) in sorted(found.items(), key=lambda one: one[1][0])}
 
 
-def _common(given: list[Given]) -> dict[str, tuple[str, ...]]:
+def _united(given: list[Given]) -> dict[str, tuple[str, ...]]:
     """What every rule requires."""
     found = {}
     for key in ("require.credentials", "require.claims", "require.approval"):

@@ -137,7 +137,7 @@ class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint_every: float
 
 
-class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
+class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`[services.<name>]`: folders that a steward may name sources in."""
 
     roots: tuple[Path, ...]
@@ -147,8 +147,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     """`[services]`."""
 
     enabled: tuple[str, ...]
-    files: ServiceSettings
-    tables: ServiceSettings
+    files: SourceSettings
+    tables: SourceSettings
 
 
 class Log(msgspec.Struct, frozen=True, kw_only=True):
