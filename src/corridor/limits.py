@@ -48,6 +48,7 @@ class Limits:
     counter_offers_max: int = 10  # else two machines haggle for ever
     outbox_rows_per_peer_max: int = 200
     inbox_digests_per_process_max: int = 100
+    refusals_noted_per_peer_per_minute: int = 60
     turn_waiters_max: int = 16
     turn_wait_s: float = 2.0
     conflict_retries_max: int = 3

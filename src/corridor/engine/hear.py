@@ -7,7 +7,7 @@ The numbers are those of the table "Hear". Rows 1 and 2 (route, size, rate) are 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from corridor.engine.clerk import Clerk
@@ -29,6 +29,7 @@ from corridor.store.unit import Conflict, Unit, Write
 from corridor.wire.codec import Message
 
 END = "TERMINATE"
+REFUSED_KEPT_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,7 @@ class Ear:
         self._ground = ground
         self._clerk = clerk
         self._deliver = deliver
+        self._refused: dict[str, tuple[int, int]] = {}
 
     async def identify(
         self, home: Home, authorization: str | None, raw: bytes | None, source: str
@@ -93,6 +95,16 @@ class Ear:
                     continue
                 return self._reply(talk, draft.record, 200, draft)  # (12)
         raise PeerMustWait("the process keeps changing") from error
+
+    async def begin(
+        self, home: Home, create: Callable[[Home, Heard], Awaitable[Reply]], heard: Heard
+    ) -> Reply:
+        """A message that may begin a process; a refusal of it is written down like any other."""
+        try:
+            return await create(home, heard)
+        except (RemoteProtocolError, CannotHonour) as refusal:
+            await self._refuse(home, None, heard, refusal)
+            raise
 
     async def create(self, draft: Draft, heard: Heard, step: str) -> Reply:
         """A message that begins a process; its checks are the talk's own (11), (12)."""
@@ -242,14 +254,16 @@ class Ear:
             self._deliver.forget(draft.dropped)
         draft.committed()
 
-    async def _refuse(self, home: Home, record: Record, heard: Heard, refusal: Exception) -> None:
-        """A refusal is evidence too, and burns the token; a failing store does not hide it."""
+    async def _refuse(
+        self, home: Home, record: Record | None, heard: Heard, refusal: Exception
+    ) -> None:
+        """A refusal is evidence too, and burns the token; of one peer's, so many a minute."""
         code = getattr(refusal, "code", "malformed")
         leaf = self._clerk.leaf(
             home,
             "message.received",
-            process=record.pid,
-            peer=record.peer,
+            process=None if record is None else record.pid,
+            peer=heard.caller.did,
             protocol="dsp",
             path=heard.path,
             message=type(heard.message).__name__,
@@ -258,10 +272,23 @@ class Ear:
             payloads={"body": heard.raw},
         )
         writes = (self._token(home, heard.caller),) if heard.caller.jti else ()
+        leaves = (leaf,) if self._worth_noting(heard.caller.did) else ()
+        if not writes and not leaves:
+            return
         try:
-            await self._ground.store.run(Unit(writes, (leaf,)))
+            await self._ground.store.run(Unit(writes, leaves))
         except Conflict as conflict:
             raise Unauthenticated("this token was used before") from conflict
+
+    def _worth_noting(self, peer: str) -> bool:
+        """A peer that is refused without end does not fill our ledger."""
+        minute = int(self._ground.world.clock.monotonic() // 60)
+        known, count = self._refused.get(peer, (minute, 0))
+        count = count + 1 if known == minute else 1
+        self._refused[peer] = minute, count
+        if len(self._refused) > REFUSED_KEPT_MAX:
+            self._refused.pop(next(iter(self._refused)))
+        return count <= self._ground.limits.refusals_noted_per_peer_per_minute
 
     def _reply(self, talk: Talk, record: Record, status: int, draft: Draft | None) -> Reply:
         body = talk.answer(record, talk.machine.shown(process_of(record)))

@@ -240,7 +240,8 @@ class Dsp:
                 home = self._home(call)
                 raw = await self._body(call)
                 caller = await self._who(call, home, raw)
-                reply = await create(home, self._read(call, talk, caller, raw))
+                heard = self._read(call, talk, caller, raw)
+                reply = await self._engine.ear.begin(home, create, heard)
             except CorridorError as error:
                 await self._refuse(call, error, error_of(call, error, raw))
                 return
