@@ -13,9 +13,10 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,12 +29,17 @@ from corridor import telemetry
 from corridor.config import Config, load_peers
 from corridor.engine import Engine
 from corridor.engine.decide import Decide
+from corridor.engine.desk import Desk, Means
 from corridor.engine.ground import Ground, Home, Identify, micros
 from corridor.engine.keyring import ALGORITHMS
 from corridor.engine.turn import Turns
 from corridor.engine.who import SelfIssued, UnsafeOpen, Who
 from corridor.errors import Exit, Invalid
+from corridor.http.health import Health, Meters
+from corridor.http.home import home_face
+from corridor.http.management import Management
 from corridor.http.peer import peer_face
+from corridor.http.peer import routes as peer_routes
 from corridor.http.rates import Buckets
 from corridor.http.routes import Receive, Scope, Send
 from corridor.http.server import Listener
@@ -45,11 +51,13 @@ from corridor.outside.keys import FileKeys, create_master, read_master
 from corridor.outside.net import GuardedNet
 from corridor.rooms import RealRooms
 from corridor.services import NAMES, Service
+from corridor.settings.kinds import Listen
 from corridor.settings.sections import Participant
 from corridor.store import Store, open_store
 from corridor.world import World
 
 Seam = Callable[[Decide], Decide]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 MASTER_KEY = "master.key"
 log = structlog.get_logger()
 
@@ -63,8 +71,11 @@ class App:
     store: Store
     engine: Engine
     who: Who
-    asgi_peer: Callable[[Scope, Receive, Send], Any]
-    asgi_home: Callable[[Scope, Receive, Send], Any]
+    asgi_peer: Asgi
+    asgi_home: Asgi
+    desk: Desk
+    management: Management
+    draining: list[bool]
 
     async def start(self, *, make_keys: bool = True) -> None:
         """Recover and act, where nobody needs to listen first."""
@@ -155,6 +166,22 @@ def build(
         rates=rates,
     )
     keyrings.append(engine)
+    desk = Desk(
+        Means(
+            engine=engine,
+            who=who,
+            version=metadata.version("corridor"),
+            public_url=config.node.public_url,
+            floors=config.policy.floors,
+            purposes={it.id: it.purposes for it in config.participants},
+            modes={it.id: it.identity for it in config.participants},
+        )
+    )
+    draining = [False]
+    meters = Meters()
+    health = Health(engine, meters, draining=lambda: draining[0])
+    management = Management(engine, desk, hosts=config.node.hosts, health=health, meters=meters)
+    shared = config.node.peer_listen.port == config.node.home_listen.port != 0
     return App(
         config=config,
         world=world,
@@ -162,7 +189,10 @@ def build(
         engine=engine,
         who=who,
         asgi_peer=peer_face(engine),
-        asgi_home=peer_face(engine),
+        asgi_home=home_face(management, health, more=peer_routes(engine) if shared else ()),
+        desk=desk,
+        management=management,
+        draining=draining,
     )
 
 
@@ -287,8 +317,11 @@ class Running:
 
     async def _listen(self, app: App) -> None:
         node, tls = self.config.node, self.config.tls
-        faces = [(app.asgi_peer, node.peer_listen, tls.certificate_file, tls.key_file)]
-        faces.append((app.asgi_home, node.home_listen, None, None))
+        faces: list[tuple[Asgi, Listen, Path | None, Path | None]] = [
+            (app.asgi_home, node.home_listen, None, None)
+        ]
+        if node.peer_listen.port != node.home_listen.port:
+            faces.append((app.asgi_peer, node.peer_listen, tls.certificate_file, tls.key_file))
         for asgi, address, certificate, private_key in faces:
             listener = Listener(limits=self.config.limits, clock=app.world.clock)
             await listener.start(
@@ -332,6 +365,9 @@ class Running:
     async def stop(self) -> None:
         """Drain, close, and let go, in at most `stop_total_s`."""
         log.info(telemetry.NODE_DRAINING)
+        if self.app is not None:
+            self.app.draining[0] = True
+            self.app.management.drain()
         for listener in self._listeners:
             listener.drain()
         limits = self.config.limits
