@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -24,13 +24,22 @@ Words = Callable[[str, str], bytes]
 
 
 class Face:
-    """ASGI. `words` puts (code, what) into an error body of this face's kind."""
+    """ASGI. `words` puts (code, what) into an error body of this face's kind.
+
+    `words_below`: by a part of the path, the words of what lies there.
+    """
 
     def __init__(
-        self, routes: Sequence[Route], words: Words, *, media: str = "application/json"
+        self,
+        routes: Sequence[Route],
+        words: Words,
+        *,
+        media: str = "application/json",
+        words_below: Mapping[str, Words] | None = None,
     ) -> None:
         self._table = Table(routes)
         self._words = words
+        self._words_below = words_below or {}
         self._media = media
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,13 +48,13 @@ class Face:
             return
         found = self._table.find(scope["method"], scope["path"])
         if found is None:
-            await self._refuse(send, 404, "not-found", "no such address")
+            await self._refuse(scope, send, 404, "not-found", "no such address")
             return
         route, names = found
         try:
             headers = headers_of(scope)
         except MalformedMessage as error:
-            await self._refuse(send, 400, error.code, error.what)
+            await self._refuse(scope, send, 400, error.code, error.what)
             return
         answering = _Once(send)
         try:
@@ -54,10 +63,12 @@ class Face:
             log.exception("bug", path=scope["path"])
             if answering.began:
                 raise
-            await self._refuse(send, 500, "internal", "a bug here; it is written down")
+            await self._refuse(scope, send, 500, "internal", "a bug here; it is written down")
 
-    async def _refuse(self, send: Send, status: int, code: str, what: str) -> None:
-        await respond(send, status, self._words(code, what), media=self._media)
+    async def _refuse(self, scope: Scope, send: Send, status: int, code: str, what: str) -> None:
+        below = (it for part, it in self._words_below.items() if part in scope["path"])
+        words = next(below, self._words)
+        await respond(send, status, words(code, what), media=self._media)
 
 
 class _Once:

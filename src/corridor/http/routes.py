@@ -44,7 +44,17 @@ class TheSession:
     """The holder of the session's token."""
 
 
-Caller = Anyone | APeer | TheCounterparty | TheSession
+@dataclass(frozen=True, slots=True, init=False)
+class ARole:
+    """A person of ours in one of these roles; without any, whoever has a token."""
+
+    roles: frozenset[str]
+
+    def __init__(self, *roles: str) -> None:
+        object.__setattr__(self, "roles", frozenset(roles))
+
+
+Caller = Anyone | APeer | TheCounterparty | TheSession | ARole
 
 
 @dataclass(slots=True)
