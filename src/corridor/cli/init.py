@@ -7,6 +7,7 @@ import importlib
 import os
 import re
 import shutil
+import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -65,14 +66,14 @@ def init(
     key: str = typer.Option("", help="Its key file."),
     peer_listen: str = typer.Option("", help="HOST:PORT for partners."),
     home_listen: str = typer.Option("", help="HOST:PORT for our own people."),
-    participant: str = typer.Option("", help="The first participant's short name."),
     title: str = typer.Option("", help="Its name."),
     country: str = typer.Option("", help="Its country, two letters."),
     answers: Path = typer.Option(None, help="A TOML file that answers: domain = …"),
 ) -> None:
     """Write configuration, master key and service file of a new node.
 
-    Nothing is written before the summary is confirmed; what is there already is kept.
+    Nothing is written before the summary is confirmed; what is there already is kept. The first
+    participant's short name is --participant.
 
     corridor init
 
@@ -81,7 +82,7 @@ def init(
     talk = talk_of(context)
     given = {
         "data": data, "domain": domain, "tls": tls, "certificate": certificate, "key": key,
-        "peer_listen": peer_listen, "home_listen": home_listen, "participant": participant,
+        "peer_listen": peer_listen, "home_listen": home_listen, "participant": talk.options.participant,
         "title": title, "country": country,
     }  # fmt: skip
     target = folder / "corridor.toml"
@@ -193,7 +194,9 @@ class Planned:
 def plan(folder: Path, config: Any, toml: str) -> list[Planned]:
     """Every file of a node."""
     data = config.node.data_dir
-    program = shutil.which("corridor") or "/usr/local/bin/corridor"
+    typed = Path(sys.argv[0])
+    program = str(typed.absolute()) if typed.name == "corridor" else shutil.which("corridor")
+    program = program or "/usr/local/bin/corridor"
     where = folder.absolute()
     return [
         Planned(folder / "corridor.toml", 0o640, "settings", lambda: toml),

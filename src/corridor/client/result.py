@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import importlib
 import tempfile
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
@@ -155,6 +156,7 @@ class Rows:
         self._answer = answer
         self._deal = deal
         self._table: Any = None
+        weakref.finalize(self, answer.content.close)
 
     @property
     def columns(self) -> list[str]:
@@ -225,7 +227,7 @@ class Rows:
     def _reader(self) -> Any:
         self._answer.content.seek(0)
         return library("pyarrow.ipc").open_stream(
-            library("pyarrow").PythonFile(self._answer.content)
+            library("pyarrow").PythonFile(self._answer.content, mode="r")
         )
 
 
