@@ -135,9 +135,7 @@ CODES: dict[str, Code] = {
     "key-reused": Code(
         "this Idempotency-Key came with another request", "use a fresh key", E.USAGE, 422
     ),
-    "still-running": Code(
-        "the same request is under way", "ask again in a moment", E.WAITING, 409
-    ),
+    "still-running": Code("the same request is under way", "ask again in a moment", E.WAITING, 409),
     "wrong-host": Code(
         "this node does not answer to this name",
         "use its address, or add the name to node.hosts",

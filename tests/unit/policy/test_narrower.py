@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which of two policies asks for more."""
+
 import pytest
 
 from corridor.policy import odrl

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Policies of the wire, read and written."""
+
 import json
 from pathlib import Path
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Permits, and their hashes."""
+
 import dataclasses
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The terms file: read, refused, written back."""
+
 from datetime import UTC, datetime
 
 import pytest

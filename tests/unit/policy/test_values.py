@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Values in their canonical forms."""
+
 from datetime import UTC, datetime, timedelta
 
 import pytest

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calendar windows of quotas."""
+
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
