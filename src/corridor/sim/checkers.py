@@ -100,7 +100,8 @@ class Once:
             yield from self._sessions(node, entries)
             for row in node.rows(
                 "SELECT process, message_id, count(*) AS n FROM inbox "
-                "WHERE message_id IS NOT NULL GROUP BY participant, process, message_id, type "
+                "WHERE message_id IS NOT NULL "
+                "GROUP BY participant, process, message_id, type, sha256 "
                 "HAVING n > 1"
             ):
                 yield f"{node.name}: {row['message_id']} counted {row['n']} times"

@@ -25,7 +25,7 @@ Asgi = Callable[
     Awaitable[None],
 ]
 
-AHEAD_BYTES = 2 << 20
+AHEAD_BYTES = 512 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,7 @@ asset: numbers
 allow:
   - action: read
     columns: {a: dimension, b: dimension}
-    quota: {requests: {day: 20}, rows: {day: 100}}
+    quota: {requests: {day: 20}, rows: {day: 300}}
 """
 KEY_USES = ("dsp", "session", "log")  # no ML-DSA: signing with it draws chance
 ROWS_A_FRAME = 5
@@ -48,8 +48,8 @@ def _look(_: Mapping[str, Any]) -> Work:
 def _read(args: Mapping[str, Any]) -> Work:
     """A small answer, known in full; or, for whoever asks for many rows, one that is streamed."""
     many = (args.get("limit") or 0) > 10
-    block = ROWS_A_FRAME.to_bytes(4) + bytes(700_000 if many else 10_000)
-    return Work(frames=(block,) * (4 if many else 1))
+    block = ROWS_A_FRAME.to_bytes(4) + bytes(150_000 if many else 10_000)
+    return Work(frames=(block,) * (16 if many else 1))
 
 
 ROOMS = {

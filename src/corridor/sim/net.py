@@ -94,7 +94,7 @@ class SimNet:
             raise FetchFailed("no answer in time", code="timeout") from None
         self._got(exchange, request, b"")
         try:
-            yield SimStreamed(exchange, request.timeout_s)
+            yield SimStreamed(exchange, request.timeout_s, pace_s=self._network.pace_s(exchange))
         finally:
             exchange.gone = True
             exchange.ring()
@@ -115,7 +115,8 @@ def _bound(count: int, most: int) -> None:
 class SimStreamed:
     """An answer that is being read."""
 
-    def __init__(self, exchange: Exchange, silence_s: float) -> None:
+    def __init__(self, exchange: Exchange, silence_s: float, *, pace_s: float) -> None:
+        self._pace_s = pace_s
         self._exchange = exchange
         self._silence_s = silence_s
         self.status = exchange.status
@@ -128,6 +129,7 @@ class SimStreamed:
             try:
                 async with asyncio.timeout(self._silence_s):
                     block = await anext(source)
+                    await asyncio.sleep(self._pace_s)
             except StopAsyncIteration:
                 return
             except TimeoutError:

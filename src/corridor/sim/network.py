@@ -13,6 +13,7 @@ from corridor.sim.exchange import AHEAD_BYTES, Asgi, Asked, Exchange, Message, P
 from corridor.sim.fate import Fate, Fates
 from corridor.sim.loop import Crashed, SimLoop
 from corridor.sim.trace import Trace
+from corridor.sim.world import draw
 
 
 class Network:
@@ -70,6 +71,11 @@ class Network:
                 ghost.gone = True
                 self._later(fate.there_s + delay, self._arrive, place, ghost)
         return exchange
+
+    def pace_s(self, exchange: Exchange) -> float:
+        """How long the way takes for each block of a stream: some are slow all the way."""
+        chance = draw(self.fates.seed, "pace", exchange.number)
+        return chance.choice((0.0, 0.01, 0.5, chance.uniform(0.5, 5.0)))
 
     def hang_up(self, sender: str) -> None:
         """The sender died: whoever still answers it finds the connection closed."""

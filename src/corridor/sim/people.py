@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from random import Random
 from typing import Protocol
 
 from corridor.sim.record import NodeRecord, Row
@@ -120,6 +121,12 @@ VERBS: Mapping[str, tuple[int, str, Callable[[Row], bool], str]] = {
 }
 
 
+CROSSING = (
+    ("suspend", "resume", "complete", "end-transfer", "fetch", "suspend", "resume", "withdraw"),
+    ("end-negotiation", "accept", "counter"),
+)
+
+
 def wishes(seed: object, nodes: Sequence[str], until: float) -> list[Wish]:
     """A run's wishes, in the order of their times; the first is always a request."""
     chance = draw(seed, "wishes")
@@ -129,6 +136,9 @@ def wishes(seed: object, nodes: Sequence[str], until: float) -> list[Wish]:
     for number, at in enumerate(times, start=1):
         # People come in bursts: what crosses is what is wanted at nearly the same moment.
         close = found[-1].at + chance.uniform(0.0, 0.2)
+        if len(nodes) > 1 and chance.random() < 0.35:
+            found += _crossing(chance, nodes, max(at, close), number)
+            continue
         found.append(
             Wish(
                 at=close if chance.random() < 0.4 else max(at, close),
@@ -138,7 +148,22 @@ def wishes(seed: object, nodes: Sequence[str], until: float) -> list[Wish]:
                 number=number,
             )
         )
-    return found
+    return sorted(found, key=lambda wish: wish.at)
+
+
+def _crossing(chance: Random, nodes: Sequence[str], at: float, number: int) -> list[Wish]:
+    """Two who want something of the newest transfer (or negotiation) at nearly one moment."""
+    verbs = CROSSING[chance.random() < 0.2]
+    return [
+        Wish(
+            at=at + chance.uniform(0.0, 0.06),
+            node=node,
+            verb=chance.choice(verbs),
+            choice=0.999,
+            number=number,
+        )
+        for node in chance.sample(list(nodes), 2)
+    ]
 
 
 def settle(wish: Wish, node: NodeRecord) -> tuple[Wish, Row | None]:

@@ -34,13 +34,13 @@ class Staff:
         self._store = engine.ground.store.of(home.slug)
         self._fetched = 0
 
-    def _base(self, did: str) -> str:
+    def _dsp_url(self, did: str) -> str:
         host, _, slug = did.removeprefix("did:web:").partition(":")
         return f"https://{host}/{slug}/dsp/2025-1"
 
     async def request(self, provider: str) -> str:
         """Look into the provider's catalogue and ask for the first offer of the first dataset."""
-        base = self._base(provider)
+        base = self._dsp_url(provider)
         body = encode(CatalogRequestMessage())
         token = await self._home.identify.authorize(
             slug=self._home.slug, did=self._home.did, audience=provider, body=body
@@ -96,7 +96,7 @@ class Staff:
 
     async def terminate(self, pid: str) -> None:
         """Say no."""
-        await self._wish(pid, N.TERMINATE, code="not-wanted")
+        await self._wish(pid, N.TERMINATE, code="refused")
 
     def _agreement(self, agreement_id: str) -> Agreement:
         found = self._store.agreements.get(agreement_id, "consumer")
@@ -113,7 +113,7 @@ class Staff:
             self._home,
             agreement_id=agreement_id,
             peer=agreement.peer,
-            base=self._base(agreement.peer),
+            base=self._dsp_url(agreement.peer),
             format_="CorridorTables-PULL",
         )
         return begun.pid
