@@ -49,17 +49,20 @@ class Clock(RealClock):
 class PairNet:
     """Requests go straight into the ASGI app that lives at their host; no sockets.
 
-    `down`: hosts that do not answer. `sent`: every request, the oldest first.
+    `down`: hosts that do not answer. `guard`: a real fetcher, which then checks addresses. `sent`: every request, the oldest first.
     """
 
     def __init__(self, apps_by_host: dict[str, Any]) -> None:
         self.apps = apps_by_host
         self.sent: list[Request] = []
         self.down: set[str] = set()
+        self.guard: Any = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def check(self, url: str, purpose: str) -> None:
-        if urlsplit(url).netloc not in self.apps:
+        if self.guard is not None:
+            await self.guard.check(url, purpose)
+        elif urlsplit(url).netloc not in self.apps:
             raise FetchFailed("nobody lives there", code="refused-address")
 
     async def fetch(self, request: Request) -> Response:

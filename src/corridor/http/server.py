@@ -38,6 +38,7 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 _DATA_BUFFER_BYTES: Final = 1 * MiB
 _BACKLOG: Final = 1024
 _AFTERWARDS_S: Final = 2.0
+_READ_AWAY_BYTES: Final = 8 * MiB
 _RESET: Final = struct.pack("ii", 1, 0)
 # Framing of a chunked body may be so many times as long as the body itself (chunks of one byte).
 _FRAMING_MAX: Final = 16
@@ -59,12 +60,17 @@ async def read_body(receive: Receive, limit_bytes: int, seconds: float) -> bytes
                     raise RemoteProtocolError("the caller went away", code="malformed")
                 part = message.get("body", b"")
                 size += len(part)
+                ended = not message.get("more_body", False)
                 if size > limit_bytes:
-                    raise RemoteProtocolError(
-                        f"a body of more than {limit_bytes} bytes", code="too-large"
-                    )
+                    # What is unread when the connection closes resets it, and the answer is lost.
+                    parts.clear()
+                    if ended or size > limit_bytes + _READ_AWAY_BYTES:
+                        raise RemoteProtocolError(
+                            f"a body of more than {limit_bytes} bytes", code="too-large"
+                        )
+                    continue
                 parts.append(part)
-                if not message.get("more_body", False):
+                if ended:
                     return parts[0] if len(parts) == 1 else b"".join(parts)
     except TimeoutError as error:
         raise RemoteProtocolError(
