@@ -16,7 +16,7 @@ from corridor.evidence import entry
 from corridor.limits import Limits
 from corridor.outside.clock import RealClock
 from corridor.outside.disk import FolderDisk
-from corridor.store import Leaf, Payload, Store, Unit, open_store
+from corridor.store import Leaf, Participant, Payload, Store, Unit, open_store
 from corridor.store.boxes import Heard, Queued
 from corridor.store.negotiations import Negotiation
 
@@ -175,3 +175,19 @@ def store(reopen: Callable[..., Store], run: Callable[[Any], Any]) -> Store:
         opened = made.of(slug).ledger.open(epoch=1, origin=f"x.example/{slug}/ledger/1")
         run(made.run(Unit((opened,))))
     return made
+
+
+@pytest.fixture
+def write(store: Store, run: Callable[[Any], Any]) -> Callable[..., Any]:
+    """Write these in one unit."""
+    return lambda *writes: run(store.run(Unit(writes)))
+
+
+@pytest.fixture
+def stat(store: Store) -> Participant:
+    return store.of("stat")
+
+
+@pytest.fixture
+def bank(store: Store) -> Participant:
+    return store.of("bank")
