@@ -354,12 +354,12 @@ def _rest(new: Insert) -> Statements:
     }
 
 
-def _ledger(new: Insert) -> Statements:
+def _ledger_writing(new: Insert) -> Statements:
+    """Entries come in unplaced, are placed, and the tree grows by them; payloads can be erased."""
     ledger, entry, chain, tile = sl.LEDGER, sl.LEDGER_ENTRY, sl.LEDGER_CHAIN, sl.LEDGER_TILE
-    note, payload = sl.LEDGER_CHECKPOINT, sl.LEDGER_PAYLOAD
+    payload = sl.LEDGER_PAYLOAD
     of = bound(ledger)
     open_now = one_of(ledger.c.state, "open")
-    mine = entry.c.ledger == P("ledger")
     names = ["ledger", "id", "type", "thread", "time", "body"]
     leaf = select(ledger.c.pk, *(P(name) for name in names[1:])).where(of, open_now)
     beside = select(
@@ -368,23 +368,12 @@ def _ledger(new: Insert) -> Statements:
     head = new(chain).values({c.name: P(c.name) for c in chain.c if c.name != "pk"})
     edge = new(tile).values({c.name: P(c.name) for c in tile.c if c.name != "pk"})
     return {
-        "ledger.current": select(*ledger.c).where(of, ledger.c.state != word("closed")),
-        "ledger.node-all": rows(ledger),
         "ledger.set-state": update(ledger)
         .where(bound(ledger, "epoch"), ledger.c.state == P("old"))
         .values(state=P("state")),
         "ledger_entry.append": insert(entry).from_select(names, leaf),
         "ledger_payload.append": insert(payload).from_select(
             ["ledger", "entry", "slot", "digest", "sealed"], beside
-        ),
-        "ledger.head": select(ledger.c.size, ledger.c.last_time).where(ledger.c.pk == P("ledger")),
-        "ledger_entry.unplaced": at_most(
-            select(entry.c.pk, entry.c.ledger, entry.c.thread, entry.c.time, entry.c.body)
-            .where(
-                entry.c.index.is_(None),
-                exists().where(ledger.c.pk == entry.c.ledger, open_now).correlate(entry),
-            )
-            .order_by(entry.c.pk)
         ),
         "ledger_entry.place": update(entry)
         .where(entry.c.pk == P("pk"))
@@ -398,6 +387,36 @@ def _ledger(new: Insert) -> Statements:
         ),
         "ledger_tile.put": edge.on_conflict_do_update(
             index_elements=["ledger", "level", "n"], set_={"hashes": edge.excluded.hashes}
+        ),
+        "ledger_payload.erase": update(payload)
+        .where(
+            payload.c.ledger == P("ledger"),
+            payload.c.digest == P("digest"),
+            payload.c.sealed.is_not(None),
+        )
+        .values(sealed=null(), erased=P("erased")),
+    }
+
+
+def _ledger_reading() -> Statements:
+    """What is to be placed, and what is shown and proven."""
+    ledger, entry = sl.LEDGER, sl.LEDGER_ENTRY
+    note, payload = sl.LEDGER_CHECKPOINT, sl.LEDGER_PAYLOAD
+    mine = entry.c.ledger == P("ledger")
+    notes = select(*note.c).where(note.c.ledger == P("ledger"))
+    return {
+        "ledger.current": select(*ledger.c).where(bound(ledger), ledger.c.state != word("closed")),
+        "ledger.node-all": rows(ledger),
+        "ledger.head": select(ledger.c.size, ledger.c.last_time).where(ledger.c.pk == P("ledger")),
+        "ledger_entry.unplaced": at_most(
+            select(entry.c.pk, entry.c.ledger, entry.c.thread, entry.c.time, entry.c.body)
+            .where(
+                entry.c.index.is_(None),
+                exists()
+                .where(ledger.c.pk == entry.c.ledger, one_of(ledger.c.state, "open"))
+                .correlate(entry),
+            )
+            .order_by(entry.c.pk)
         ),
         "ledger_entry.by-id": select(*entry.c).where(mine, entry.c.id == P("id")),
         "ledger_entry.by-index": select(*entry.c).where(mine, entry.c.index == P("index")),
@@ -413,26 +432,16 @@ def _ledger(new: Insert) -> Statements:
         "ledger_entry.unplaced-of-thread": counted(
             entry, mine, entry.c.thread == P("thread"), entry.c.index.is_(None)
         ),
-        "ledger_checkpoint.latest": select(*note.c)
-        .where(note.c.ledger == P("ledger"))
-        .order_by(note.c.size.desc())
+        "ledger_checkpoint.latest": notes.order_by(note.c.size.desc())
         .limit(literal_column("1"))
         .offset(literal_column("0")),
-        "ledger_checkpoint.at-least": select(*note.c)
-        .where(note.c.ledger == P("ledger"), note.c.size >= P("size"))
+        "ledger_checkpoint.at-least": notes.where(note.c.size >= P("size"))
         .order_by(note.c.size)
         .limit(literal_column("1"))
         .offset(literal_column("0")),
         "ledger_payload.of-entry": rows(
             payload, payload.c.ledger == P("ledger"), payload.c.entry == P("entry")
         ),
-        "ledger_payload.erase": update(payload)
-        .where(
-            payload.c.ledger == P("ledger"),
-            payload.c.digest == P("digest"),
-            payload.c.sealed.is_not(None),
-        )
-        .values(sealed=null(), erased=P("erased")),
     }
 
 
@@ -451,7 +460,8 @@ def build(new: Insert) -> Statements:
         _wakes(new),
         _people(new),
         _rest(new),
-        _ledger(new),
+        _ledger_writing(new),
+        _ledger_reading(),
     ]
     for group in groups:
         assert not made.keys() & group.keys()
