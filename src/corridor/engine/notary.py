@@ -53,10 +53,15 @@ class Notary:
         self._task = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
-        """Sign once more, then rest."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        """Sign once more, then rest.
+
+        A node whose start was refused (an old store, a wrong clock) signs nothing: a checkpoint
+        would move the very mark that refused it.
+        """
+        if self._task is None:
+            return
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
         for home in self._ground.homes.values():
             try:
                 await self.checkpoint(home)
