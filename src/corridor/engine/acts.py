@@ -290,7 +290,8 @@ class Act:
             self._bytes_out, self._rows_out = len(known.content), known.rows or 0
             if self._hash is not None:
                 self._hash.update(known.content)
-            leaf = self._receipt(Outcome.ANSWERED, None if self._hash else known.content)
+            record = known.content if known.record is None else known.record
+            leaf = self._receipt(Outcome.ANSWERED, None if self._hash else record)
             return Unit(tuple(writes), (leaf,))
         writes.append(store.acts.insert(self._row()))
         return Unit(tuple(writes), (self._start_leaf(bytes_max),))

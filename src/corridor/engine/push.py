@@ -118,7 +118,7 @@ class Push:
         token = self._sessions.token(home, session)
         admitted = self._sessions.admit(home, session.sid, token)
         visit = self._acts.visit(admitted, purpose=it.purpose, actor=None)
-        asked = PlaneRequest(method="GET", path="/", query="", headers={}, body=b"")
+        asked = PlaneRequest(method="GET", path="/", query="", headers={}, body=b"", pushed=True)
         answer = await admitted.service.answer(visit, asked)
         if answer.act is None:
             raise Refused("nothing to push", rule="unsupported")

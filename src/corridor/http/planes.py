@@ -177,6 +177,11 @@ class Planes:
             headers.append((b"content-length", str(length).encode()))
         start = {"type": "http.response.start", "status": answer.status, "headers": headers}
         if whole:
+            if admitted.cut.done:  # between its receipt and now
+                if answer.act is not None:
+                    await self._close(answer.act, "cut", code=admitted.cut.rule)
+                await self._problem(call, Refused("this session has ended", rule=admitted.cut.rule))
+                return
             await call.send(start)
             await call.send({"type": "http.response.body", "body": answer.body})
             if answer.act is not None:

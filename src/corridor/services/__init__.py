@@ -42,21 +42,30 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaneRequest:
-    """A request of a session: `path` is relative to the session's base and begins with `/`."""
+    """A request of a session: `path` is relative to the session's base and begins with `/`.
+
+    `pushed`: the answer is sent on to where it was wished, which may fail long afterwards: its act
+    is to begin and to end in the ledger, however small it is.
+    """
 
     method: str
     path: str
     query: str
     headers: Mapping[str, str]
     body: bytes
+    pushed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """An answer known in full before it leaves (at most 1 MiB): receipted in one transaction."""
+    """An answer known in full before it leaves (at most 1 MiB): receipted in one transaction.
+
+    `record` is the canonical response record for acts that are not hashed (evidence.md 3.1).
+    """
 
     content: bytes
     rows: int | None = None
+    record: bytes | None = None
 
 
 class Act(Protocol):

@@ -158,7 +158,7 @@ def test_ranges_and_conditions(
         assert len(visit.acts) == (1 if status in {200, 206} else 0)
         if status == 206:
             assert answer.headers["content-range"] == f"bytes {start}-{stop - 1}/{len(BODY)}"
-            assert json.loads(answer.record or b"")["range"] == f"{start}-{stop - 1}"
+            assert json.loads(record_of(visit, answer))["range"] == f"{start}-{stop - 1}"
             assert json.loads(visit.acts[0].begun["request"])["range"] == f"{start}-{stop - 1}"
         if status == 416:
             assert answer.headers["content-range"] == f"bytes */{len(BODY)}"
@@ -259,6 +259,13 @@ def test_nothing_else_can_be_reached(folder: Path, path: str) -> None:
     asyncio.run(test())
 
 
+def record_of(visit: RecordedVisit, answer: Answer) -> bytes:
+    """Of what is short it stands in the one receipt, of the rest it comes at the end."""
+    known = visit.acts[0].begun["known"]
+    assert (known is not None) == (isinstance(answer.body, bytes) and answer.record is None)
+    return (known.record if known else answer.record) or b""
+
+
 def test_a_file_that_changed_is_hashed_anew_before_it_is_served(folder: Path) -> None:
     async def test() -> None:
         files = files_of(folder)
@@ -269,7 +276,7 @@ def test_a_file_that_changed_is_hashed_anew_before_it_is_served(folder: Path) ->
             answer, body = await get(again, visit)
             digest = hashlib.sha256(b"other").hexdigest()
             assert (body, answer.headers["etag"]) == (b"other", f'"{digest}"')
-            assert json.loads(answer.record or b"")["digest"] == f"sha256:{digest}"
+            assert json.loads(record_of(visit, answer))["digest"] == f"sha256:{digest}"
 
     asyncio.run(test())
 

@@ -107,6 +107,21 @@ class Disk:
         """Read with `pread`, checking size, time and inode with each block."""
         return self._blocks(found, start, stop)
 
+    async def whole(self, found: Found, start: int, stop: int) -> bytes:
+        """The same at once, for what is short."""
+        return await asyncio.to_thread(self._whole, found, start, stop)
+
+    def _whole(self, found: Found, start: int, stop: int) -> bytes:
+        path, _ = self._find(found.name)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError:
+            raise NotFound("no such file") from None
+        try:
+            return _read(descriptor, stop - start, start, found.stamp)
+        finally:
+            os.close(descriptor)
+
     async def _blocks(self, found: Found, start: int, stop: int) -> AsyncIterator[bytes]:
         path, _ = await asyncio.to_thread(self._find, found.name)
         descriptor = await asyncio.to_thread(os.open, path, os.O_RDONLY | os.O_NOFOLLOW)
