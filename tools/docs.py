@@ -31,6 +31,7 @@ from corridor.settings.kinds import write_duration, write_size
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
+KIT = ROOT / "conformance" / "dsp"
 MADE = "<!-- Made by tools/docs.py from {source}; change it there. -->\n"
 KEPT = "<!-- kept -->\n"
 ROLE_WORD = {"consumer": "C", "provider": "P"}
@@ -61,12 +62,12 @@ def page(title: str, source: str, *parts: str) -> str:
 
 
 def raisers() -> Mapping[str, list[str]]:
-    """The classes that have a code as their own."""
+    """The classes of the tree that have a code as their own, whatever else is imported by now."""
     found: dict[str, list[str]] = {}
     waiting = [CorridorError]
     while waiting:
         kind = waiting.pop()
-        if "code" in vars(kind):
+        if "code" in vars(kind) and kind.__module__ == errors.__name__:
             found.setdefault(kind.code, []).append(kind.__name__)
         waiting += kind.__subclasses__()
     return {key: sorted(names) for key, names in found.items()}
@@ -260,11 +261,8 @@ def setting_page() -> Iterator[tuple[str, str]]:
 
 def conformance_page() -> Iterator[tuple[str, str]]:
     """The kit, its version, and what our side does by itself in each of its tests."""
-    folder = ROOT / "conformance" / "dsp"
-    told = runpy.run_path(str(folder / "rules.py"))
-    version = re.search(
-        r"<kit\.version>(.+)</kit\.version>", (folder / "pom.xml").read_text("utf-8")
-    )
+    told = runpy.run_path(str(KIT / "rules.py"))
+    version = re.search(r"<kit\.version>(.+)</kit\.version>", (KIT / "pom.xml").read_text("utf-8"))
     assert version is not None
     roles = {
         "We are the provider of a contract": told["AS_PROVIDER"],
