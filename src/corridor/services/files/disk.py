@@ -107,20 +107,22 @@ class Disk:
         """Read with `pread`, checking size, time and inode with each block."""
         return self._blocks(found, start, stop)
 
-    async def whole(self, found: Found, start: int, stop: int) -> bytes:
-        """The same at once, for what is short."""
-        return await asyncio.to_thread(self._whole, found, start, stop)
-
-    def _whole(self, found: Found, start: int, stop: int) -> bytes:
-        path, _ = self._find(found.name)
+    def take(self, name: str, most: int) -> tuple[Found, bytes | None]:
+        """One file as it is now, and all of it where it is short and its digest known. Blocks."""
+        path, found = self._find(name)
+        if not found.digest or not 0 < found.size <= most:
+            return found, None
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
         except OSError:
             raise NotFound("no such file") from None
         try:
-            return _read(descriptor, stop - start, start, found.stamp)
+            content = _read(descriptor, found.size, 0, found.stamp)
         finally:
             os.close(descriptor)
+        if len(content) != found.size:
+            raise Refused("the file has changed since it was opened", code="source-changed")
+        return found, content
 
     async def _blocks(self, found: Found, start: int, stop: int) -> AsyncIterator[bytes]:
         path, _ = await asyncio.to_thread(self._find, found.name)

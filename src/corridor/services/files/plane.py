@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from corridor.errors import Invalid, PeerMustWait, Refused
+from corridor.errors import Invalid, PeerMustWait
 from corridor.limits import KiB, Limits
 from corridor.policy.judge import Facts
 from corridor.policy.permit import Permit
@@ -106,11 +106,11 @@ class Files:
         """GET and HEAD, with conditions and a range. `request.path` is decoded."""
         if request.method not in {"GET", "HEAD"}:
             return Answer(status=405, headers={"allow": "GET, HEAD"})
-        place = await self._place(visit.offered.source, visit.offered.detail)
         name = request.path.removeprefix("/")
-        if place.folder and not name:
+        most = 0 if request.pushed or request.method == "HEAD" else _SMALL_BYTES
+        place, found, content = await self._look_up(visit.offered, name, most)
+        if found is None:
             return await self._listing(visit, request, place)
-        found = await place.find(name)
         asked = part(request.headers, etag=found.etag, size=found.size)
         facts = _facts(visit, asked.stop - asked.start if asked.status in {200, 206} else 0)
         if request.method == "HEAD" or asked.status not in {200, 206}:
@@ -118,6 +118,9 @@ class Files:
             length = asked.stop - asked.start if asked.status in {200, 206} else 0
             headers = _headers(found, visit.offered.asset_id, asked)
             return Answer(status=asked.status, headers=headers, length=length)
+        if content is not None and found.digest:
+            content = content[asked.start : asked.stop]
+            return await self._small(visit, request, found=found, asked=asked, content=content)
         return await self._content(visit, request, place=place, found=found, asked=asked)
 
     async def find(self, offered: Offered, name: str = "") -> Found:
@@ -146,9 +149,6 @@ class Files:
         asked: Part,
     ) -> Answer:
         length = asked.stop - asked.start
-        small = found.digest and 0 < length <= _SMALL_BYTES and not request.pushed
-        if small and isinstance(place, Disk):
-            return await self._small(visit, request, place=place, found=found, asked=asked)
         act = await visit.begin(
             "file",
             _facts(visit, length),
@@ -167,12 +167,9 @@ class Files:
         )
 
     async def _small(
-        self, visit: Visit, request: PlaneRequest, *, place: Disk, found: Found, asked: Part
+        self, visit: Visit, request: PlaneRequest, *, found: Found, asked: Part, content: bytes
     ) -> Answer:
         """What is short is known before it leaves: one receipt in one unit (evidence.md 3.2)."""
-        content = await place.whole(found, asked.start, asked.stop)
-        if len(content) != asked.stop - asked.start:
-            raise Refused("the file has changed since it was opened", code="source-changed")
         act = await visit.begin(
             "file",
             _facts(visit, len(content)),
@@ -215,12 +212,35 @@ class Files:
 
     # --- places ---------------------------------------------------------------------------------
 
+    async def _look_up(
+        self, offered: Offered, name: str, most: int
+    ) -> tuple[Place, Found | None, bytes | None]:
+        """The place; the file in it (None: the folder itself); its content up to `most` bytes.
+
+        All of it in one turn of a thread, where it lies on a disk.
+        """
+        if "url" in offered.source:
+            far = await self._place(offered.source, offered.detail)
+            return far, None if far.folder and not name else await far.find(name), None
+
+        def look() -> tuple[Disk, Found | None, bytes | None]:
+            place = self._disk(offered.source, offered.detail)
+            return place, *((None, None) if place.folder and not name else place.take(name, most))
+
+        place, found, content = await asyncio.to_thread(look)
+        if found is not None and not found.digest:
+            found = await place.find(name)
+        return place, found, content
+
     async def _place(self, source: Mapping[str, Any], detail: Mapping[str, Any]) -> Place:
         if "url" in source and not source.keys() - {"url", "options"}:
             return self._open_objects(source)
+        return await asyncio.to_thread(self._disk, source, detail)
+
+    def _disk(self, source: Mapping[str, Any], detail: Mapping[str, Any]) -> Disk:
         if source.keys() - {"path"}:
             raise Invalid("a file's source has path, or url and options", code="source-keys")
-        path = await asyncio.to_thread(_resolved, source.get("path"), self._roots)
+        path = _resolved(source.get("path"), self._roots)
         entries = detail.get("entries", [detail] if "stamp" in detail else [])
         offered = {
             it.get("name", ""): (it["stamp"], it["digest"].removeprefix("sha256:"))
