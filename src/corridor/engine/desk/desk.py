@@ -24,7 +24,6 @@ class Desk:
     """What a person can ask this node for; each attribute has the verbs of one subject."""
 
     def __init__(self, means: Means) -> None:
-        """Makes the operator's token where there is none yet."""
         self.means = means
         story = Story(means)
         connection = Connection(means)
@@ -39,5 +38,9 @@ class Desk:
         self.transfers = Flows(means, self.deals, story)
         self.evidence = Evidence(means, self.deals, story)
         self.node = NodeDesk(means)
-        world = means.ground.world
-        self.tokens = Tokens(means, operator_digest(world.disk, world.chance))
+        self.tokens = Tokens(means)
+
+    def start(self) -> None:
+        """Read the operator's token, or make it where there is none; nobody enters before."""
+        world = self.means.ground.world
+        self.tokens.operator = operator_digest(world.disk, world.chance)

@@ -241,6 +241,8 @@ class Tables:
             raise QueryRefused(
                 "the agreement does not name these columns for this use",
                 rule="columns",
+                cause=error.cause,
+                reference=error.reference,
                 would_pass=bounds.told(),
             ) from error
 
