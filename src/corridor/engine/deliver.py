@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import itertools
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,7 +21,7 @@ import structlog
 
 from corridor import telemetry
 from corridor.engine.ground import Ground, Home, micros, moment
-from corridor.errors import CorridorError, FetchFailed, StoreUnavailable
+from corridor.errors import CorridorError, FetchFailed, PeerMustWait, StoreUnavailable
 from corridor.limits import Limits
 from corridor.store.boxes import Queued
 from corridor.store.unit import Conflict, Unit
@@ -34,6 +35,7 @@ SETTLE_S = (0.3, 1.0, 3.0)
 UNKNOWN_TOKEN_S = 600.0
 TRY_AGAIN = frozenset({408, 425, 429})
 NOT_YET = frozenset({400, 404, 409})
+SET_BACK = 1_000_000  # microseconds; less is how clocks are kept in step
 
 log = structlog.get_logger()
 
@@ -91,6 +93,7 @@ class Deliver:
         self._due: dict[str, _Due] = {}
         self._heap: list[tuple[int, int, str]] = []
         self._order = 0
+        self._now = 0
         self._lines: dict[str, _Line] = {}
         self._under_way = 0
         self._last_word: dict[str, float] = {}
@@ -194,13 +197,15 @@ class Deliver:
             self._timer.cancel()
             self._timer = None
         now = micros(self._ground.now())
+        # Nothing waits by a clock that was ahead and has been set right: it is due at once.
+        set_back, self._now = now < self._now - SET_BACK, now
         while self._heap and self._open:
             at, _, message_id = self._heap[0]
             due = self._due.get(message_id)
             if due is None or due.row.next_at != at:
                 heapq.heappop(self._heap)
                 continue
-            if at > now:
+            if at > now and not set_back:
                 wait = min((at - now) / 1e6, 3600.0)
                 self._timer = asyncio.get_running_loop().call_later(wait, self._tick)
                 return
@@ -266,7 +271,7 @@ class Deliver:
         self._up(row.peer, line)
         if 200 <= status < 300:
             self._due.pop(row.message_id, None)
-            await self._settle(due, outcomes.acknowledged(due.home, row, answer))
+            await self._settle(lambda: outcomes.acknowledged(due.home, row, answer))
             return
         age = (micros(self._ground.now()) - row.created) / 1e6
         if status == 401 and age < UNKNOWN_TOKEN_S:
@@ -278,15 +283,21 @@ class Deliver:
             return
         log.info(telemetry.DSP_RETRY, process=row.process, status=status, type=row.type)
         self._due.pop(row.message_id, None)
-        await self._settle(due, outcomes.refused(due.home, row, answer))
+        await self._settle(lambda: outcomes.refused(due.home, row, answer))
 
-    async def _settle(self, due: _Due, settling: object) -> None:
-        """Run an outcome; where the store is away the row comes back."""
-        try:
-            await settling  # type: ignore[misc]  # a coroutine of Outcomes
-        except CorridorError:
-            self._due[due.row.message_id] = due
-            raise
+    async def _settle(self, outcome: Callable[[], Awaitable[None]]) -> None:
+        """Run an outcome until it stands: the peer answered once, and is not asked again.
+
+        Where the store is away it rests here; a stop before it is back leaves the row due.
+        """
+        for wait_s in itertools.chain(SCHEDULE_S, itertools.repeat(SOON_S)):
+            try:
+                await outcome()
+            except (StoreUnavailable, PeerMustWait) as away:
+                log.warning(telemetry.STORE_UNAVAILABLE, cause=away.cause or away.what)
+                await self._ground.world.clock.sleep(wait_s)
+                continue
+            return
 
     async def _send(self, due: _Due) -> Response:
         row, home = due.row, due.home
@@ -329,8 +340,9 @@ class Deliver:
         if now >= row.give_up_at:
             log.warning(telemetry.DSP_DEAD, process=row.process, error=error)
             self._due.pop(row.message_id, None)
-            assert self._outcomes is not None
-            await self._settle(due, self._outcomes.unreachable(due.home, row))
+            outcomes = self._outcomes
+            assert outcomes is not None
+            await self._settle(lambda: outcomes.unreachable(due.home, row))
             return
         wait = pause_s(row.attempts + 1, (now - row.created) / 1e6)
         wait *= 0.5 + self._ground.world.chance.jitter()

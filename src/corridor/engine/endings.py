@@ -16,7 +16,7 @@ from corridor.engine.clerk import Clerk
 from corridor.engine.decide import Speak
 from corridor.engine.ground import Ground, Home, micros, moment, stamp
 from corridor.engine.sessions import Sessions
-from corridor.engine.transfer import WITHDRAWN, Transfers
+from corridor.engine.transfer import RETURNED, WITHDRAWN, Transfers
 from corridor.engine.voice import END, Voice
 from corridor.errors import Changed, NotFound, PeerMustWait
 from corridor.protocol.machine import Role
@@ -112,7 +112,7 @@ class Endings:
             home,
             kind,
             agreement=record.agreement_id,
-            code=WITHDRAWN if record.role == Role.PROVIDER else "agreement-returned",
+            code=WITHDRAWN if record.role == Role.PROVIDER else RETURNED,
             effective="" if effective is None else stamp(effective),
             payloads=payloads,
         )
@@ -122,9 +122,7 @@ class Endings:
     ) -> None:
         """One unit: the agreement, its sessions, the revocation. Then cut, then tell."""
         store = self._ground.store.of(home.slug)
-        code = {"withdrawn": WITHDRAWN, "returned": "agreement-returned"}.get(
-            state, "agreement-ended"
-        )
+        code = {"withdrawn": WITHDRAWN, "returned": RETURNED}.get(state, "agreement-ended")
         for _ in range(self._ground.limits.conflict_retries_max):
             sessions = [
                 it

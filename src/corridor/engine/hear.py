@@ -179,7 +179,8 @@ class Ear:
         if outcome.acknowledged is not None:
             draft.drop_pending(acknowledged=True)
             draft.become(talk.machine.acked(process_of(record)))
-            talk.enter(draft, speak=False)
+            if draft.record.state != outcome.process.state:  # one wish of both is entered once
+                talk.enter(draft, speak=False)
         elif outcome.superseded is not None or outcome.yielded is not None:
             draft.drop_pending(acknowledged=False)
         draft.become(outcome.process)

@@ -25,6 +25,7 @@ from corridor.engine.ground import Ground, Home, micros, moment
 from corridor.engine.keyring import Keyring
 from corridor.engine.library import Library
 from corridor.errors import (
+    Changed,
     CorridorError,
     FetchFailed,
     PeerMustWait,
@@ -386,7 +387,8 @@ class Sessions:
     def address(self, home: Home, it: Transfer) -> DataAddress:
         """Where the consumer reads, with the token of the present generation."""
         session = self._of(home, it)
-        assert session is not None
+        if session is None or session.state == "opening":
+            raise Changed("the session is still being opened")
         opened = msgspec.json.decode(session.detail, type=Opened)
         properties = {
             "authorization": self.token(home, self._raised(it, session)),

@@ -34,6 +34,7 @@ PATHS: Mapping[str, str] = {
     Step.TERMINATE: "termination",
 }
 WITHDRAWN = "agreement-withdrawn"
+RETURNED = "agreement-returned"
 
 
 class Transfers:
@@ -140,8 +141,8 @@ class Transfers:
         it = _it(draft)
         if it.role == Role.PROVIDER:
             self._serve(draft, it)
-        elif it.state == State.TERMINATED and (it.reason or "").startswith(WITHDRAWN):
-            self._withdrawn(draft, it)
+        if it.state == State.TERMINATED:
+            self._over(draft, it)
         it = _it(draft)
         if not speak or it.pending is not None or it.state in self.machine.final:
             return
@@ -171,19 +172,23 @@ class Transfers:
             if it.sink is not None and pushing is not None:
                 draft.after.append(lambda: pushing(home, pid))
 
-    def _withdrawn(self, draft: Draft, it: Transfer) -> None:
-        """The provider ended the agreement itself: ours ends too."""
+    def _over(self, draft: Draft, it: Transfer) -> None:
+        """The partner ended the agreement itself: ours ends too, and our ledger says so."""
+        code = WITHDRAWN if it.role == Role.CONSUMER else RETURNED
+        if not (it.reason or "").startswith(code):
+            return
         store = self._ground.store.of(draft.home.slug).agreements
-        record = store.get(it.agreement_id, Role.CONSUMER)
+        record = store.get(it.agreement_id, it.role)
         if record is None or record.state != "live":
             return
         now = micros(self._ground.now())
-        draft.writes.append(store.update(record, state="withdrawn", reason=it.reason, changed=now))
+        state = "withdrawn" if code == WITHDRAWN else "returned"
+        draft.writes.append(store.update(record, state=state, reason=it.reason, changed=now))
         draft.leaf(
-            "agreement.withdrawn",
+            f"agreement.{state}",
             agreement=record.agreement_id,
             process=None,
-            code=WITHDRAWN,
+            code=code,
             payloads={"reason": (it.reason or "").encode()},
         )
 

@@ -222,12 +222,15 @@ class Voice:
             draft.set(peer_pid=_peer_pid(talk, record, answer.body))
         draft.become(talk.machine.acked(process_of(record)))
         draft.set(pending_sha=None)
-        draft.leaf(
-            "message.acknowledged",
-            sent=row.message_id,
-            status=200 if answer is None else answer.status,
-            payloads={"body": answer.body} if answer is not None and answer.body else None,
-        )
+        if answer is None:  # seen in the peer's own state or words; it answered nothing to this
+            draft.leaf("decision", subject=row.message_id, outcome="heard", rule="peer-state")
+        else:
+            draft.leaf(
+                "message.acknowledged",
+                sent=row.message_id,
+                status=answer.status,
+                payloads={"body": answer.body} if answer.body else None,
+            )
         talk.enter(draft, speak=True)
         return draft
 

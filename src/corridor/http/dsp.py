@@ -151,7 +151,11 @@ class Dsp:
     # public
 
     async def _version(self, call: Call) -> None:
-        home = self._home(call)
+        try:
+            home = self._home(call)
+        except CorridorError as error:
+            await self._refuse(call, error, _catalog_error(error))
+            return
         prefix = "/dsp/2025-1"
         document = version.VersionDocument(
             protocol_versions=(
@@ -167,7 +171,11 @@ class Dsp:
         await respond(call.send, 200, version.encode(document))
 
     async def _did(self, call: Call) -> None:
-        document = self._engine.keyring.document(self._home(call))
+        try:
+            document = self._engine.keyring.document(self._home(call))
+        except CorridorError as error:
+            await self._refuse(call, error, _catalog_error(error))
+            return
         await respond(call.send, 200, document, headers={"cache-control": "max-age=60"})
 
     # catalogue
