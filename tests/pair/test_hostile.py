@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.pair.pair import Pair
+from tests.pair.pair import Pair, play
 from tests.pair.puppet import BASE, Puppet, said, stage
+from tests.pair.test_agreement_ends import big
 from tests.pair.test_repeats import Silent
-from tests.pair.using import USE, eventually
+from tests.pair.using import USE, acts, eventually, reading
 from tests.spec import spec
 
 from corridor.http.server import Listener
@@ -220,12 +221,11 @@ def test_a_redirect_or_a_refusal_ends_it(tmp_path: Path, status: int) -> None:
     async def story(p: Pair, puppet: Puppet) -> None:
         puppet.answers["ContractAgreementMessage"] = (status, {"location": "http://127.0.0.1/x"})
         theirs = await puppet.begin(await p.offer(USE))
-        settles, tries = status in (400, 404, 409), 0
         waiting = p.provider.engine.deliver._due
         await puppet.hears("ContractAgreementMessage")
-        for seconds in (0.4, 1.1, 3.1) if settles else ():  # its own step may not be finished
-            tries += 1
-            await eventually(lambda: [it.settled for it in waiting.values()] == [tries])  # noqa: B023 - awaited here
+        pauses = (0.4, 1.1, 3.1) if status in (400, 404, 409) else ()
+        for tries, seconds in enumerate(pauses, 1):  # its own step may not be finished
+            await eventually(lambda n=tries: [it.settled for it in waiting.values()] == [n])
             p.pass_time(seconds)
             await puppet.hears("ContractAgreementMessage")
         ended = (await puppet.hears("ContractNegotiationTerminationMessage")).message
@@ -303,3 +303,55 @@ def test_over_a_real_listener(tmp_path: Path) -> None:
         assert len(p.provider.store.of("provider").negotiations.page()) == 1
 
     stage(tmp_path, story, seams={"provider": Silent}, **{"limits.body_read_s": 0.3})
+
+
+def test_a_full_disk_refuses_and_heals(tmp_path: Path) -> None:
+    """Nothing is answered that is not written down; when there is room again all goes on."""
+
+    async def story(p: Pair, puppet: Puppet) -> None:
+        offer = await p.offer(USE)
+        agreement = await puppet.finalize(offer)
+        it = await puppet.started(agreement)
+        committer = p.provider.store._backend._committer
+        connection = committer._held
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        statuses = []
+        for number in range(40):
+            first = puppet.first(offer, f"pc-full-{number}")
+            answer = await puppet.post("/negotiations/request", first)
+            statuses.append(answer.status)
+            if answer.status == 503:
+                assert answer.code == "store-unavailable"
+                assert answer.headers["retry-after"].isdecimal()
+                typed(answer.value, "/negotiations")
+                assert (await it.get()).status == 503
+                break
+        assert statuses[-1] == 503
+        connection.execute("PRAGMA max_page_count = 1000000")
+        assert (await puppet.post("/negotiations/request", first)).status == 201
+        assert (await it.get()).status == 200
+
+    stage(tmp_path, story, seams={})
+
+
+def test_a_stop_while_a_stream_runs(tmp_path: Path) -> None:
+    """A reader that does not read holds nothing up, and the act has its receipt."""
+
+    async def story(p: Pair) -> None:
+        it = await reading(p, await big(p, USE))
+        await it.both("STARTED")
+        listener = Listener(limits=p.provider.config.limits, clock=p.clock)
+        await listener.start(p.provider.asgi_peer, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        path = it.endpoint.partition("localhost:7101")[2]
+        asked = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {it.token}\r\n\r\n"
+        writer.write(asked.encode())
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        async with asyncio.timeout(5):
+            await listener.stop(0.1)
+        assert [kind for kind, _ in acts(p)] == ["act.started", "receipt"]
+        assert acts(p)[1][1] in ("failed", "broken", "cut")
+        writer.close()
+
+    play(tmp_path, story)
