@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 import structlog
@@ -59,6 +60,8 @@ class Face:
         answering = _Once(send)
         try:
             await route.action(Call(scope, receive, answering, names, headers))
+        except asyncio.CancelledError:
+            return  # the listener stops: it has cut the connection, and nobody is left to tell
         except Exception:
             log.exception("bug", path=scope["path"])
             if answering.began:
