@@ -116,11 +116,7 @@ async def request(
 
 async def download(app: App, *, offer_id: str, into: str) -> dict[str, Any]:
     """The agreed file, from where the part that is there ends."""
-    home, target = only_home(app), Path(into)
-    negotiation = _negotiations(app, offer_id)[0]
-    agreement = next(
-        it for it in _agreements(app) if it.negotiation == negotiation.pid and it.state == "live"
-    )
+    home, target, agreement = only_home(app), Path(into), _agreed(app, offer_id)
     have = target.stat().st_size if target.exists() else 0
     headers = {"range": f"bytes={have}-"} if have else {}
     asked = app.engine.reach.request(home, agreement, method="GET", path="/", headers=headers)
@@ -133,6 +129,17 @@ async def download(app: App, *, offer_id: str, into: str) -> dict[str, Any]:
                 file.write(block)
                 file.flush()
     return {"status": answer.status, "bytes": target.stat().st_size}
+
+
+async def plane(app: App, *, offer_id: str) -> dict[str, Any]:
+    """Where the agreed file is served, and with which token."""
+    found = await app.engine.reach.plane(only_home(app), _agreed(app, offer_id))
+    return {"endpoint": found.endpoint, "authorization": found.authorization}
+
+
+def _agreed(app: App, offer_id: str) -> Any:
+    pids = {it.pid for it in _negotiations(app, offer_id)}
+    return next(it for it in _agreements(app) if it.negotiation in pids)
 
 
 def _agreements(app: App) -> list[Any]:
@@ -210,6 +217,7 @@ ACTIONS: dict[str, Callable[..., Awaitable[Any]]] = {
     "offer": offer,
     "request": request,
     "download": download,
+    "plane": plane,
     "state": state,
     "ledger": ledger,
 }

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real node in a process of its own, whose world is wrapped so that a test can kill it.
 
-    child.py nursery FD      forks a node for each request on that socket (imports are done once)
-    child.py node FD         is one node, started cold
+    python -m tests.fault.child nursery FD      forks a node for each request on that socket (imports are done once)
+    python -m tests.fault.child node FD         is one node, started cold
 
 A node is `corridor.app.run` and nothing else; only the classes of its world are replaced by ones
 that count each call and end the process (SIGKILL) at the call that the test names. What a person
@@ -27,10 +27,9 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-ROOT = Path(__file__).resolve().parents[2]
-if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
+from tests.fault.actions import ACTIONS
 
 from corridor import app as apps
 from corridor.config import load
@@ -40,11 +39,7 @@ from corridor.outside.clock import RealClock
 from corridor.outside.disk import FolderDisk
 from corridor.outside.keys import FileKeys
 from corridor.outside.net import GuardedNet
-from corridor.services import files
 from corridor.world import Request, Response, Streamed
-from tests.fault.actions import ACTIONS
-
-assert files
 
 
 class Points:
@@ -112,7 +107,8 @@ class CountedNet(GuardedNet):
         answer = await super().fetch(request)
         if request.purpose == "dsp" and request.method == "POST" and 200 <= answer.status < 300:
             assert isinstance(request.body, bytes)
-            heard.note("said", sha256(request.body).hexdigest())
+            to = urlsplit(request.url).port
+            heard.note(f"said:{to}", sha256(request.body).hexdigest())
         point("net.fetch:done")
         return answer
 
@@ -122,7 +118,9 @@ class CountedNet(GuardedNet):
         async with super().stream(request) as answer:
             named = answer.headers.get("corridor-receipt")
             if named is not None:
-                heard.note("receipt", named.partition(";")[0].strip('"'))
+                heard.note(
+                    f"receipt:{urlsplit(request.url).port}", named.partition(";")[0].strip('"')
+                )
             point("net.stream:open")
             yield CountedAnswer(answer)
         point("net.stream:done")

@@ -8,15 +8,21 @@ point of it, is started again on its folder, and the conversation must end as if
 from __future__ import annotations
 
 import random
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-
 from tests.fault.town import Died, Node, Nursery, Town, faults, town
 
 BATCHES, POINTS = 6, 60
+
+
+def say(told: str) -> None:
+    """For whoever looks at a failure: pytest shows it then."""
+    sys.stdout.write(f"{told}\n")
 
 
 @dataclass
@@ -49,18 +55,20 @@ def plan(
             for n in range(POINTS // 2)
         ]
         chance.shuffle(points)
-        print(f"seed {seed}, points of a conversation {counts}")
+        say(f"seed {seed}, points of a conversation {counts}")
         it = Plan(made, counts, points)
         yield it
         starts = sorted(second for node in made.nodes for second in node.starts_s)
-        print(f"starts: median {starts[len(starts) // 2]:.2f} s, longest {starts[-1]:.2f} s")
+        say(f"starts: median {starts[len(starts) // 2]:.2f} s, longest {starts[-1]:.2f} s")
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_whoever_dies_wherever_both_end_alike(plan: Plan, batch: int) -> None:
     for name, at in plan.points[batch::BATCHES]:
-        print(f"{name} dies at {at} of {plan.counts[name]}")
+        begun = time.monotonic()
         _die_once(plan, name, at)
+        took = time.monotonic() - begun
+        say(f"{name} killed at {at} of {plan.counts[name]}: both alike after {took:.2f} s")
     assert sum(plan.reached) >= 0.8 * len(plan.reached), "most points must lie in the conversation"
 
 

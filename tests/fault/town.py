@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import select
@@ -12,16 +13,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from corridor.evidence import note, tree
 
-CHILD = Path(__file__).with_name("child.py")
+ROOT = Path(__file__).resolve().parents[2]
+CHILD = (sys.executable, "-m", "tests.fault.child")
 USE = {"permission": [{"action": "use"}]}
 READY_S = 20.0
 REST_S = 20.0
@@ -51,8 +53,8 @@ class Nursery:
     def __init__(self) -> None:
         self._asked, theirs = socket.socketpair()
         self._asked.settimeout(READY_S)
-        command = [sys.executable, str(CHILD), "nursery", str(theirs.fileno())]
-        self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+        command = [*CHILD, "nursery", str(theirs.fileno())]
+        self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], cwd=ROOT)
         theirs.close()
 
     def start(self, settings: dict[str, Any]) -> tuple[int, socket.socket]:
@@ -78,8 +80,8 @@ class Cold:
 
     def start(self, settings: dict[str, Any]) -> tuple[int, socket.socket]:
         ours, theirs = socket.socketpair()
-        command = [sys.executable, str(CHILD), "node", str(theirs.fileno())]
-        process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+        command = [*CHILD, "node", str(theirs.fileno())]
+        process = subprocess.Popen(command, pass_fds=[theirs.fileno()], cwd=ROOT)
         theirs.close()
         ours.sendall(json.dumps(settings).encode())
         self._processes[process.pid] = process
@@ -97,7 +99,14 @@ class Cold:
 class Node:
     """One node over all its lives: the folder and the ports stay."""
 
-    def __init__(self, name: str, root: Path, nursery: Nursery | Cold, ports: Sequence[int]) -> None:
+    def __init__(
+        self,
+        name: str,
+        root: Path,
+        nursery: Nursery | Cold,
+        ports: Sequence[int],
+        limits: Mapping[str, Any],
+    ) -> None:
         """`ports`: this node's for peers; then those of everybody."""
         self.name, self.folder = name, root / name
         self.port, self.home_port = ports[0], free_port()
@@ -113,6 +122,7 @@ class Node:
             "services.enabled": ["files"],
             "net.http_hosts": [f"localhost:{port}" for port in ports],
             "limits.stream_block_bytes": 1 << 18,
+            **{f"limits.{key}": value for key, value in limits.items()},
             "participant": [{"id": name, "title": {"en": name}, "country": "RS"}],
         }
         self.starts_s: list[float] = []
@@ -197,11 +207,12 @@ class Node:
 
     def ended(self) -> int:
         """Its exit status, once it has ended."""
+        status = self._nursery.wait(self.pid)
         if self._socket is not None:
             self._socket.close()
             self._socket = None
         self._replies.clear()
-        return self._nursery.wait(self.pid)
+        return status
 
     def kill(self) -> None:
         """kill -9, if it still runs."""
@@ -245,20 +256,45 @@ class Book:
 class Town:
     """A provider and a consumer, their ledgers, and a file of 3 MiB."""
 
-    def __init__(self, root: Path, nursery: Nursery | Cold, *, more: int = 0) -> None:
-        self.root, self.nursery = root, nursery
+    def __init__(
+        self,
+        root: Path,
+        nursery: Nursery | Cold,
+        *,
+        limits: Mapping[str, Any] | None = None,
+        known: Sequence[int] = (),
+        more: int = 0,
+    ) -> None:
+        """`known`: ports of other peers; `more`: how many nodes will come beside (`beside`)."""
+        self.root, self.nursery, self.limits = root, nursery, limits or {}
         ports = [free_port() for _ in range(2 + more)]
-        self.provider = Node("provider", root, nursery, ports)
-        self.consumer = Node("consumer", root, nursery, [ports[1], ports[0], *ports[2:]])
-        self.ports = ports
+        self.ports = [*ports, *known]
+        self.provider = self._node("provider", 0)
+        self.consumer = self._node("consumer", 1)
         self.books = {"provider": Book(), "consumer": Book()}
         self.content = bytes(range(256)) * (3 << 12)
         self.digest = sha256(self.content).hexdigest()
-        self.file = self.provider.folder / "assets" / "file.bin"
-        self.file.parent.mkdir(parents=True)
-        self.provider.folder.chmod(0o700)
-        self.file.write_bytes(self.content)
+        self.file = self._publishable(self.provider)
         self.restarts = 0
+
+    def _node(self, name: str, number: int) -> Node:
+        ports = [self.ports[number], *self.ports]
+        return Node(name, self.root, self.nursery, ports, self.limits)
+
+    def _publishable(self, node: Node) -> Path:
+        path = node.folder / "assets" / "file.bin"
+        path.parent.mkdir(parents=True)
+        node.folder.chmod(0o700)
+        path.write_bytes(self.content)
+        return path
+
+    def beside(self, name: str) -> Town:
+        """Another provider, started, with the same consumer."""
+        other = copy(self)
+        other.provider = self._node(name, 2)
+        other.file = other._publishable(other.provider)
+        other.provider.start()
+        return other
 
     @property
     def nodes(self) -> tuple[Node, Node]:
@@ -298,8 +334,9 @@ class Town:
             except Died:
                 self.revive()
             except Fault as fault:
-                assert fault.code != "bug", f"{fault}\n{tail(self.consumer)}"
                 last = str(fault)
+                if fault.code == "bug":
+                    break
                 time.sleep(0.02)
         raise AssertionError(f"{action} does not come to an end: {last}\n{self.tails()}")
 
@@ -351,17 +388,18 @@ class Town:
 
     def check(self, offer: dict[str, Any]) -> None:
         """Both ends alike, nothing acknowledged is lost, nothing that matters happened twice."""
-        ours, theirs = self.rest(offer)
+        self.check_pair(*self.rest(offer))
+        self.check_books()
+        for book in self.books.values():
+            agreed = [it["agreement"] for it in book.of("agreement.concluded")]
+            assert len(set(agreed)) == len(agreed), "one agreement was concluded twice"
+
+    def check_pair(self, ours: dict[str, Any], theirs: dict[str, Any]) -> None:
         assert [it["state"] for it in theirs["negotiations"]] == ["FINALIZED"], theirs
         assert len(ours["agreements"]) == len(theirs["agreements"]) == 1
         assert ours["agreements"] == theirs["agreements"]
         assert ours["agreements"][0]["state"] == "live"
         assert "STARTED" in {it["state"] for it in theirs["transfers"]}
-        self.check_books()
-        agreement = ours["agreements"][0]["id"]
-        for book in self.books.values():
-            once = [it for it in book.of("agreement.concluded") if it["agreement"] == agreement]
-            assert len(once) == 1, once
 
     def check_books(self) -> None:
         """What both ledgers must hold together, over all conversations so far."""
@@ -371,7 +409,7 @@ class Town:
             ours, theirs = self.books[node.name], self.books[other.name]
             took = [it["body_sha"] for it in theirs.of("message.received") if it["status"] == 200]
             assert len(set(took)) == len(took), "one message was heard twice"
-            lost = {sha for what, sha in node.said() if what == "said"} - set(took)
+            lost = {sha for what, sha in node.said() if what == f"said:{other.port}"} - set(took)
             assert not lost, f"{other.name} answered 2xx to {lost} and does not know them"
             sent = [it["id"] for it in ours.of("message.sent")]
             acked = [it["sent"] for it in ours.of("message.acknowledged")]
@@ -382,7 +420,8 @@ class Town:
         receipts = [it for it in provider.of("receipt") if "started_as" in it]
         closed = [it["started_as"] for it in receipts]
         assert sorted(closed) == sorted(begun), "an act without its one receipt"
-        streams = {told for what, told in self.consumer.said() if what == "receipt"}
+        named = f"receipt:{self.provider.port}"
+        streams = {told for what, told in self.consumer.said() if what == named}
         assert len(streams) <= len(provider.of("receipt")), "bytes left without a receipt"
 
     def tails(self) -> str:
@@ -432,5 +471,11 @@ def town(root: Path, nursery: Nursery | Cold, **told: Any) -> Iterator[Town]:
         made.stop()
 
 
-def data_url(node: Node, sid: str) -> str:
-    return f"http://localhost:{node.port}/{quote(node.name)}/data/{sid}/"
+def status_of(node: Node, path: str) -> int:
+    """The status of a GET at the node's own face."""
+    connection = http.client.HTTPConnection("127.0.0.1", node.home_port, timeout=10)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    finally:
+        connection.close()
