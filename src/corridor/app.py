@@ -80,6 +80,7 @@ class App:
     async def start(self, *, make_keys: bool = True) -> None:
         """Recover and act, where nobody needs to listen first."""
         await self.engine.prepare(make_keys=make_keys)
+        self.desk.start()
         await self.engine.begin()
 
     async def stop(self) -> None:
@@ -302,6 +303,7 @@ class Running:
         self._check_high_water(app)
         self._check_clock(app)
         await app.engine.prepare()
+        app.desk.start()
         await self._listen(app)
         await app.engine.begin()
         log.info(telemetry.NODE_READY, peer=config.node.public_url)

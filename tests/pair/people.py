@@ -15,10 +15,8 @@ import msgspec
 from tests.pair.pair import Pair, play
 
 from corridor.app import App
-from corridor.engine.desk import Desk, Means
+from corridor.engine.desk import Desk
 from corridor.engine.desk.tokens import OPERATOR_FILE
-from corridor.http.health import Health, Meters
-from corridor.http.home import home_face
 from corridor.http.management import Management
 
 
@@ -133,25 +131,9 @@ class Person:
 def person(pair: Pair, name: str) -> Person:
     """The operator of a node while nobody else is known: every role."""
     app: App = getattr(pair, name)
-    means = Means(
-        engine=app.engine,
-        who=app.who,
-        version="0.0.0",
-        public_url=app.config.node.public_url,
-        floors=app.config.policy.floors,
-        purposes={it.id: it.purposes for it in app.config.participants},
-        modes={it.id: it.identity for it in app.config.participants},
-    )
-    desk = Desk(means)
-    desk.start()
-    meters = Meters()
-    health = Health(app.engine, meters)
     host = str(app.config.node.home_listen)
-    management = Management(
-        app.engine, desk, hosts=app.config.node.hosts, health=health, meters=meters
-    )
     token = (app.world.disk.read(OPERATOR_FILE) or b"").decode().strip()
-    return Person(home_face(management, health), name, host, token, desk, management)
+    return Person(app.asgi_home, name, host, token, app.desk, app.management)
 
 
 AHEAD = 4  # blocks that may lie between a sender and its reader

@@ -101,7 +101,7 @@ def body_of(error: CorridorError, status: int) -> bytes:
     body = msgspec.convert(told, ProblemBody)
     plain = msgspec.to_builtins(body)
     return msgspec.json.encode(
-        {name: value for name, value in plain.items() if value not in ("", [])}
+        {name: value for name, value in plain.items() if value not in ("", [], 0)}
     )
 
 

@@ -140,7 +140,10 @@ class Consequences(Body, frozen=True, kw_only=True):
 
 
 class QueryAsk(Body, frozen=True, kw_only=True):
-    """A question under a deal: `sql`, or `select` with what goes with it; relayed as it is."""
+    """A question under a deal: `sql`, or `select` with what goes with it; relayed as it is.
+
+    `order` holds columns, or [column, "asc" or "desc"].
+    """
 
     sql: str | None = None
     parameters: dict[str, Any] | None = None
@@ -148,7 +151,7 @@ class QueryAsk(Body, frozen=True, kw_only=True):
     epsilon: str | None = None
     select: list[str] | None = None
     where: list[tuple[str, str, Any]] | None = None
-    order: list[str] | None = None
+    order: list[str | tuple[str, str]] | None = None
     limit: int | None = None
 
 

@@ -85,9 +85,9 @@ class Connection:
             )
         root = endpoint.rstrip("/").removesuffix(WELL_KNOWN)
         answer = await self.get(root + WELL_KNOWN)
-        return Met(did=did, base=self._base(root, answer), answer=answer)
+        return Met(did=did, base=self._spoken_at(root, answer), answer=answer)
 
-    def _base(self, root: str, answer: Response) -> str:
+    def _spoken_at(self, root: str, answer: Response) -> str:
         try:
             document = version.decode(answer.body, limits=self._means.ground.limits)
         except MalformedMessage as error:
