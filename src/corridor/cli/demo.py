@@ -57,7 +57,7 @@ def demo(
     if stays and found is not None:
         tell_living(talk, found)
         return
-    chosen, taken = find_ports(ports, extra=2)
+    chosen, taken = find_ports(ports)
     if taken:
         talk.say(taken)
     folder = new_folder(keep)
@@ -149,7 +149,7 @@ def next_steps(nodes: Pair, *, written: bool) -> Iterator[str]:
         f"  corridor {consumer} query population --select country,persons "
         "--where 'year = 2025' --limit 3"
     )
-    yield f"  corridor {consumer} query population --select sex   # is refused; read why"
+    yield f"  corridor {consumer} query population --select age_from   # is refused; read why"
     yield f"  corridor {consumer} request population-csv --purpose official-statistics"
     yield f"  corridor {consumer} fetch population-csv --to /tmp"
     yield f"  corridor {provider} deal list"

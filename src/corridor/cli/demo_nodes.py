@@ -29,7 +29,6 @@ from corridor.client.places import Place, profiles_path
 from corridor.errors import CorridorError
 from corridor.rooms.sandbox import lacking
 
-HOME_BESIDE = 2
 READY_S = 20.0
 STOP_S = 10.0
 LOG_LINES = 12
@@ -47,6 +46,7 @@ class Node:
     name: str
     folder: Path
     port: int
+    other: int
     process: subprocess.Popen[str] | None = None
     ready_s: float = 0.0
     told: Mapping[str, Any] | None = None
@@ -59,7 +59,7 @@ class Node:
     @property
     def home_url(self) -> str:
         """As its own people reach it."""
-        return f"http://127.0.0.1:{self.port + HOME_BESIDE}"
+        return self.url
 
     @property
     def did(self) -> str:
@@ -90,16 +90,19 @@ class Node:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _, title, country = PEOPLE[self.name]
         data = json.dumps(str(self.folder / "data"))
+        hosts = [f"localhost:{it}" for it in (self.port, self.other)]
         self.config.write_text(
             f"""\
 [node]
 public_url = "{self.url}"
 peer_listen = "127.0.0.1:{self.port}"
-home_listen = "127.0.0.1:{self.port + HOME_BESIDE}"
+home_listen = "127.0.0.1:{self.port}"
 data_dir = {data}
 development = true
 [database]
 migrate = "auto"
+[net]
+http_hosts = {json.dumps(hosts)}
 [rooms]
 unsafe_room = {"true" if lacking() else "false"}
 [log]
@@ -190,8 +193,8 @@ class Pair:
     def __init__(self, folder: Path, ports: tuple[int, int], *, keep: bool) -> None:
         self.folder = folder
         self.keep = keep
-        self.stat = Node("stat", folder / "stat", ports[0])
-        self.institute = Node("institute", folder / "institute", ports[1])
+        self.stat = Node("stat", folder / "stat", *ports)
+        self.institute = Node("institute", folder / "institute", *ports[::-1])
         self.nodes = (self.stat, self.institute)
 
     def start(self) -> None:

@@ -40,7 +40,12 @@ asset: population
 allow:
   - action: read
     purpose: {PURPOSE}
-    columns: {{country: dimension, year: dimension, age_group: dimension, persons: measure}}
+    columns:
+      country: dimension
+      year: dimension
+      sex: dimension
+      age_group: dimension
+      persons: measure
     rows: ["year >= 2000"]
     quota: {{requests: {{day: {REQUESTS}}}}}
 duties:
@@ -142,7 +147,7 @@ def offer(story: Story) -> None:
         csv = story.pair.folder / "population.csv"
         library("pyarrow.csv").write_csv(rows, csv)
         story.stat.offers.add(TABLE_TERMS, table, publish=True, licence=LICENCE)
-        story.stat.offers.add(FILE_TERMS, csv, publish=True, licence=LICENCE)
+        story.stat.offers.add(FILE_TERMS, csv, publish=True, service="files", licence=LICENCE)
         it.what = "stat offers a table and a file"
         it.lines = [
             f"population      {rows.num_rows:,} rows   REAL   {SOURCE} · {LICENCE}",
@@ -191,20 +196,20 @@ def read(story: Story) -> None:
     """Agreed rows as Arrow."""
     with story.step("read") as it:
         answer = story.deals["population"].read(
-            ["country", "age_group", "persons"],
+            ["country", "sex", "age_group", "persons"],
             where=[("year", "=", 2025)],
             order=["-persons"],
             purpose=PURPOSE,
         )
         table = answer.to_arrow()
         story.answers.append(answer)
-        expect(table.column_names == ["country", "age_group", "persons"], str(table.column_names))
+        expect(table.column_names == list(answer.columns), str(table.column_names))
         expect(0 < table.num_rows < 1000, f"{table.num_rows} rows")
         it.what = (
-            f"country, age_group, persons where year = 2025 · {table.num_rows:,} rows as Arrow"
+            f"country, sex, age_group, persons where year = 2025 · {table.num_rows:,} rows as Arrow"
         )
         it.lines = [
-            f"{row['country']:12} {row['age_group']:>6} {row['persons']:>12,}"
+            f"{row['country']:8} {row['sex']:7} {row['age_group']:>6} {row['persons']:>12,}"
             for row in answer.to_dicts(3)
         ]
         it.facts = {"rows": table.num_rows, "first": answer.to_dicts(3)}
@@ -218,6 +223,7 @@ def download(story: Story) -> None:
     with story.step("fetch") as it:
         with Progress(story.talk, "population-csv") as progress:
             got = deal.fetched(to=target, progress=progress)
+        progress.end(f"{size(got.bytes)}, digest checked")
         sent = (story.pair.folder / "population.csv").read_bytes()
         expect(got.path.read_bytes() == sent, "the file differs from what was offered")
         it.what = (
@@ -254,8 +260,8 @@ def refuse(story: Story) -> None:
     asked: list[tuple[str, str, Callable[[], object]]] = [
         (
             "columns",
-            "column sex, which the terms do not list",
-            lambda: deal.read(["country", "sex"], purpose=PURPOSE),
+            "column age_from, which the terms do not list",
+            lambda: deal.read(["country", "age_from"], purpose=PURPOSE),
         ),
         (
             "purpose",
@@ -292,9 +298,11 @@ def refused(act: Callable[[], object]) -> Refused:
 def reasons(error: Refused) -> list[str]:
     """The public rule, why, and what would pass."""
     lines = [f"[{error.code}] rule {error.rule}: {error.what}"]
+    if error.cause:
+        lines.append(error.cause)
     if isinstance(error, QueryRefused) and error.would_pass:
         lines.append(f"would pass: {error.would_pass}")
-    if isinstance(error, BudgetSpent) and error.resets_at:
+    if isinstance(error, BudgetSpent) and error.resets_at and not error.cause:
         lines.append(f"resets {moment(error.resets_at)}")
     return lines
 
@@ -346,7 +354,7 @@ deal = home.partner("stat").asset("population").request("official-statistics")
 answer = deal.read(["country", "persons"], where=[("year", "=", 2025)], order=["-persons"], limit=3)
 print(answer.to_arrow().to_pylist(), answer.receipt.verify().index)
 path = home.partner("stat").asset("population-csv").request("official-statistics").fetch(to=".")
-try: deal.read(["sex"])
+try: deal.read(["age_from"])
 except corridor.QueryRefused as refused: print(refused.rule, refused.would_pass)
 stat.deal(deal.id).withdraw("the study has ended")
 try: deal.read(["country"])

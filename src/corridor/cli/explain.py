@@ -21,7 +21,7 @@ def explain(
     reference: str = typer.Argument("", help="The reference of a refusal."),
     deal: str = typer.Option("", help="An agreement: what would it decide?"),
     do: str = typer.Option("read", help="The action: read, use …"),
-    purpose: str = typer.Option("", help="What for."),
+    purpose: str = typer.Option("", help="What for; else the agreement's."),
     select: list[str] = typer.Option([], help="Columns to return."),
     where: list[str] = typer.Option([], help="Columns to filter by."),
     rows: int = typer.Option(None, min=0, help="How many rows."),
@@ -43,10 +43,11 @@ def explain(
         if reference:
             told: Explained = home.explain(reference)
         else:
+            found = home.deal(deal)
             body = ExplainAsk(
-                deal=home.deal(deal).id,
+                deal=found.id,
                 action=do,
-                purpose=purpose or None,
+                purpose=purpose or found.purpose or None,
                 columns=uses or None,
                 rows=rows,
             )

@@ -82,8 +82,8 @@ def init(
     talk = talk_of(context)
     given = {
         "data": data, "domain": domain, "tls": tls, "certificate": certificate, "key": key,
-        "peer_listen": peer_listen, "home_listen": home_listen, "participant": talk.options.participant,
-        "title": title, "country": country,
+        "peer_listen": peer_listen, "home_listen": home_listen,
+        "participant": talk.options.participant, "title": title, "country": country,
     }  # fmt: skip
     target = folder / "corridor.toml"
     module = importlib.import_module("corridor.config")
@@ -194,9 +194,9 @@ class Planned:
 def plan(folder: Path, config: Any, toml: str) -> list[Planned]:
     """Every file of a node."""
     data = config.node.data_dir
-    typed = Path(sys.argv[0])
-    program = str(typed.absolute()) if typed.name == "corridor" else shutil.which("corridor")
-    program = program or "/usr/local/bin/corridor"
+    typed = Path(sys.argv[0]).absolute()
+    found = str(typed) if typed.name == "corridor" else shutil.which("corridor")
+    program = found or "/usr/local/bin/corridor"
     where = folder.absolute()
     return [
         Planned(folder / "corridor.toml", 0o640, "settings", lambda: toml),

@@ -6,7 +6,7 @@ from __future__ import annotations
 import typer
 
 from corridor.cli.away import home_of
-from corridor.cli.talk import moment, short, talk_of
+from corridor.cli.talk import moment, talk_of
 from corridor.wire.home import KeyView, RotateAsk
 
 app = typer.Typer(
@@ -53,4 +53,5 @@ def rotate(
         it: KeyView = home.call("key.rotate", body=RotateAsk(use=use))
     rows = [("key", it.kid), ("use", it.use), ("state", it.state), ("from", moment(it.valid_from))]
     talk.fields(it, rows)
-    talk.say(f"{short(it.kid)} signs from {moment(it.valid_from) or 'its promotion'} on")
+    name = it.kid.rpartition("#")[2]
+    talk.say(f"{name} is published now, and signs after keys.overlap")

@@ -100,6 +100,7 @@ def publish(
     *,
     file: Path = TERMS,
     data: str = DATA,
+    service: str = typer.Option("", help="files or tables, where the data could be either."),
     licence: str = typer.Option("", help="Shown in the catalogue."),
     synthetic: bool = typer.Option(False, "--synthetic", help="It describes nobody real."),
     draft: bool = typer.Option(False, "--draft", help="Keep it out of the catalogue for now."),
@@ -120,7 +121,12 @@ def publish(
                 talk.say(f"  {line}")
             talk.confirm(f"Partners may do this with {checked.asset}. Publish?")
         offer = home.offers.add(
-            file, data or None, publish=not draft, licence=licence, synthetic=synthetic
+            file,
+            data or None,
+            publish=not draft,
+            service=service,
+            licence=licence,
+            synthetic=synthetic,
         )
     _show(talk, offer.view)
 

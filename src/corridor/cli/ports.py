@@ -49,28 +49,26 @@ def _inodes(port: int) -> Iterator[str]:
                     yield parts[9]
 
 
-def pair(given: str, extra: int) -> tuple[tuple[int, int], str]:
+def pair(given: str) -> tuple[tuple[int, int], str]:
     """Two free ports and, where the usual ones were taken, a word about it.
 
-    Each needs `extra` beside it free too (the port for our own people). `given` is `7001,7002`;
-    CorridorError(port-in-use) where one of those is taken.
+    `given` is `7001,7002`; CorridorError(port-in-use) where one of those is taken.
     """
     if given:
         wanted = _read(given)
         for port in wanted:
-            if not (free(port) and free(port + extra)):
-                taken = port if not free(port) else port + extra
+            if not free(port):
                 raise CorridorError(
-                    f"127.0.0.1:{taken} is taken",
+                    f"127.0.0.1:{port} is taken",
                     code="port-in-use",
-                    cause=_told(taken),
+                    cause=_told(port),
                     mend="stop it, or name others: --ports 7101,7102",
                 )
         return wanted, ""
     taken_first = ""
     for it in range(ROUNDS):
         wanted = 7001 + STEP * it, 7002 + STEP * it
-        busy = [port for one in wanted for port in (one, one + extra) if not free(port)]
+        busy = [port for port in wanted if not free(port)]
         if not busy:
             told = f"{taken_first}; using {wanted[0]} and {wanted[1]}" if taken_first else ""
             return wanted, told

@@ -59,7 +59,7 @@ class Progress:
 
 def line(name: str, done: int, total: int | None, seconds: float) -> str:
     """One state of the bar."""
-    rate = done / seconds if seconds > 0 else 0.0
+    rate = done / max(seconds, 0.001)
     told = f"{name}  {bar(done, total)}{size(done)}"
     if total:
         told += f" of {size(total)}"

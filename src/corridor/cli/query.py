@@ -19,7 +19,8 @@ from corridor.cli.words import condition, names
 from corridor.client.flows import ended, pending
 from corridor.client.home import Deal, Home, Result
 from corridor.client.result import library
-from corridor.errors import Exit, Invalid, NotFound, Pending
+from corridor.errors import Ended, Exit, Invalid, NotFound, Pending
+from corridor.wire.home import DealView
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 SHOWN = 1000
@@ -76,6 +77,9 @@ def deal_for(home: Home, wanted: str, purpose: str, talk: Talk) -> Deal:
     try:
         deal = home.deal(wanted)
     except NotFound:
+        over = _over(home, wanted)
+        if over is not None and not purpose:
+            raise over from None
         if not purpose:
             raise NotFound(
                 f"no agreement {wanted}",
@@ -91,6 +95,14 @@ def deal_for(home: Home, wanted: str, purpose: str, talk: Talk) -> Deal:
         waiting: Pending = pending(deal.view)
         raise waiting
     return deal
+
+
+def _over(home: Home, asset: str) -> Ended | None:
+    """Why the latest agreement about an asset is none any more; None where there never was one."""
+    query = {"asset": asset, "role": "consumer"}
+    known: list[DealView] = list(home.pages("deals", query=query))
+    latest = max(known, key=lambda it: it.signed_at or "", default=None)
+    return None if latest is None else ended(latest)
 
 
 def read_sql(told: str) -> str:

@@ -128,10 +128,10 @@ class Talk:
         if self.options.json:
             self.json(document)
             return
-        told = [(name, text(it)) for name, it in rows if text(it) != ""]
         if not self.terminal:
-            self.write("\n".join(f"{name}\t{one_line(it)}" for name, it in told))
+            self.write("\n".join(f"{name}\t{plain(it)}" for name, it in rows if plain(it)))
             return
+        told = [(name, text(it)) for name, it in rows if text(it) != ""]
         wide = max((len(name) for name, _ in told), default=0)
         for name, it in told:
             first, *more = wrapped(it, self.width - wide - 2)
@@ -155,10 +155,10 @@ class Talk:
             if empty:
                 self.say(empty)
             return
-        told = [[one_line(text(cell)) for cell in row] for row in rows]
         if not self.terminal:
-            self.write("\n".join("\t".join(row) for row in told))
+            self.write("\n".join("\t".join(map(plain, row)) for row in rows))
             return
+        told = [[one_line(text(cell)) for cell in row] for row in rows]
         right = [all(isinstance(row[at], int | float) for row in rows) for at in range(len(names))]
         self.write("\n".join(aligned(names, told, right=right, width=self.width, dim=self._dim)))
 
@@ -270,7 +270,9 @@ def error_lines(error: CorridorError, width: int) -> list[str]:
         for it in problems:
             place = f"{it.source}:{it.line}  " if it.source and it.line else ""
             mend = f" {it.mend}" if it.mend else ""
-            lines += labelled("", f"{place}{it.path}: {it.message}.{mend} [{it.code}]", width)
+            stop = "" if it.message.endswith((".", "?", "!")) else "."
+            told = f"{place}{it.path}: {it.message}{stop}{mend} [{it.code}]"
+            lines += labelled("", told, width)
     if mend := mend_of(error):
         lines += labelled("mend", mend, width)
     reference = f" · reference {error.reference}" if error.reference else ""
@@ -305,6 +307,13 @@ def text(cell: Cell) -> str:
     if isinstance(cell, Path):
         return str(cell)
     return safe(str(cell))
+
+
+def plain(cell: Cell) -> str:
+    """A value for programs: one line, numbers without grouping."""
+    if isinstance(cell, int | float) and not isinstance(cell, bool):
+        return str(cell)
+    return one_line(text(cell))
 
 
 def safe(told: str) -> str:
@@ -366,12 +375,16 @@ def moment(told: str | None) -> str:
     """A time of the API for people: to the minute, with its zone."""
     if not told or len(told) < 16 or told[10] != "T":
         return told or ""
-    return f"{told[:10]} {told[11:16]} UTC" if told.endswith("Z") else told
+    utc = told.endswith(("Z", "+00:00"))
+    return f"{told[:10]} {told[11:16]} UTC" if utc else told
 
 
 def short(identity: str) -> str:
-    """The first 8 characters of an id; commands take it so."""
-    return identity.removeprefix("urn:uuid:")[:8]
+    """The beginning of an id; commands take it so.
+
+    13 characters: that is a UUIDv7's whole time, the first 8 are alike for a minute.
+    """
+    return identity.removeprefix("urn:uuid:")[:13]
 
 
 def size(count: int) -> str:

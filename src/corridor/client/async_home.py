@@ -304,7 +304,7 @@ class AsyncDeal(DealFace):
     async def files(self) -> list[RemoteFile]:
         """The files that it gives."""
         flows.usable(self.view)
-        return await self.home.run(files.list_files(self.line, self.id))
+        return await self.home.run(files.list_files(self.line, self.view))
 
     async def fetch(
         self,
@@ -401,15 +401,20 @@ class AsyncOffers:
         data: Path | str | None = None,
         *,
         publish: bool = False,
+        service: str = "",
         licence: str = "",
         synthetic: bool = False,
     ) -> AsyncOffer:
-        """Offer data. A local file is uploaded; `node:PATH` and addresses are read by the node."""
+        """Offer data. A local file is uploaded; `node:PATH` and addresses are read by the node.
+
+        `service`: files or tables, where the data could be either.
+        """
         flow = offering.add(
             self._home.line,
             terms,
             data,
             publish=publish,
+            service=service,
             licence=licence,
             synthetic=synthetic,
         )

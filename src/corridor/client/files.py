@@ -21,10 +21,11 @@ from urllib.parse import unquote
 import msgspec
 
 from corridor.client.exchange import TRIES, Ask, Flow, Got, More, Pause, Shut, ask, blocks
-from corridor.client.flows import Line, path_of, slug
+from corridor.client.flows import Line, asset_of, decode, path_of, slug
 from corridor.client.receipts import Gauge, Promised
-from corridor.errors import EvidenceBroken, Invalid, NotReachable, Unreadable
+from corridor.errors import EvidenceBroken, Invalid, NotFound, NotReachable, Unreadable
 from corridor.evidence.receipt import Seen
+from corridor.wire.home import DealView
 
 BLOCK_BYTES = 1 << 20
 NAME_CHARS_MAX = 200
@@ -56,28 +57,40 @@ class Fetched:
     response: Seen | None
 
 
-def list_files(line: Line, deal: str) -> Flow[list[RemoteFile]]:
-    """What a deal about a folder gives; a deal about one file gives that one, without a name."""
-    participant = yield from slug(line)
-    path = path_of("file", {"participant": participant, "id": deal, "path": ""})
-    got = yield from ask(Ask(method="HEAD", path=path), again=True)
-    if "etag" in got.headers:
-        size = int(got.headers.get("content-length", "0"))
-        media = got.headers.get("content-type", "")
-        return [RemoteFile(name="", size=size, media_type=media, digest=_told_digest(got))]
-    got = yield from ask(Ask(method="GET", path=path), again=True)
+def list_files(line: Line, deal: DealView) -> Flow[list[RemoteFile]]:
+    """What a deal about a folder gives; a deal about one file gives that one, without a name.
+
+    The partner's catalogue says it for nothing; where the asset is no longer in it, or the folder
+    is too long for it, the folder is asked (which counts as a request).
+    """
     try:
-        told = msgspec.json.decode(got.body)
-        return [
-            RemoteFile(
-                name=str(it["name"]),
-                size=int(it["size"]),
-                media_type=str(it.get("media_type", "")),
-                digest=str(it.get("digest", "")),
-            )
-            for it in told["entries"]
-        ]
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+        asset = yield from asset_of(line, deal.partner_did, deal.asset)
+    except (NotFound, NotReachable):
+        detail: Mapping[str, Any] = {}
+    else:
+        detail = asset.detail
+    if "entries" not in detail and "size" in detail:
+        return [_file({"name": "", **detail})]
+    entries = detail.get("entries", [])
+    if not entries or len(entries) < detail.get("files", 0):
+        participant = yield from slug(line)
+        path = path_of("file", {"participant": participant, "id": deal.id, "path": ""})
+        got = yield from ask(Ask(method="GET", path=path), again=True)
+        if "etag" in got.headers:
+            return [_file({"name": "", "size": len(got.body)})]
+        entries = decode(got.body, dict[str, Any]).get("entries", [])
+    return [_file(it) for it in entries]
+
+
+def _file(told: Any) -> RemoteFile:
+    try:
+        return RemoteFile(
+            name=str(told["name"]),
+            size=int(told["size"]),
+            media_type=str(told.get("media_type", "")),
+            digest=str(told.get("digest", "")),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Unreadable("the list of files cannot be read") from error
 
 

@@ -142,7 +142,9 @@ def page(
     line: Line, operation: str, query: Mapping[str, str], after: str | None, **names: str
 ) -> Flow[Page[Any]]:
     """One page of a list."""
-    asked = {"limit": str(PAGE), **query}
+    asked = dict(query)
+    if "limit" in OPERATIONS[operation].query:
+        asked["limit"] = str(PAGE)
     if after is not None:
         asked["after"] = after
     found: Page[Any] = yield from operate(line, operation, names, query=asked)

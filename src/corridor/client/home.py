@@ -298,7 +298,7 @@ class Deal(DealFace):
     def files(self) -> list[RemoteFile]:
         """The files that it gives."""
         flows.usable(self.view)
-        return self.home.run(files.list_files(self.line, self.id))
+        return self.home.run(files.list_files(self.line, self.view))
 
     def fetch(
         self,
@@ -393,15 +393,20 @@ class Offers:
         data: Path | str | None = None,
         *,
         publish: bool = False,
+        service: str = "",
         licence: str = "",
         synthetic: bool = False,
     ) -> Offer:
-        """Offer data. A local file is uploaded; `node:PATH` and addresses are read by the node."""
+        """Offer data. A local file is uploaded; `node:PATH` and addresses are read by the node.
+
+        `service`: files or tables, where the data could be either.
+        """
         flow = offering.add(
             self._home.line,
             terms,
             data,
             publish=publish,
+            service=service,
             licence=licence,
             synthetic=synthetic,
         )

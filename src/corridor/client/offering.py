@@ -95,6 +95,7 @@ def add(
     data: Path | str | None,
     *,
     publish: bool,
+    service: str,
     licence: str,
     synthetic: bool,
 ) -> Flow[OfferView]:
@@ -107,6 +108,7 @@ def add(
         terms=text,
         source=None if source is None else dict(source),
         publish=publish,
+        service=service,
         licence=licence,
         synthetic=synthetic,
         name=name,

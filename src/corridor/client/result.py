@@ -15,8 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
-import msgspec
-
 from corridor.client.exchange import Ask, Flow, More, blocks
 from corridor.client.flows import Line, call, encode, path_of, slug
 from corridor.client.receipts import Gauge, Promised, Receipt
@@ -51,7 +49,7 @@ def question(
     return QueryAsk(
         select=list(columns) or None,
         where=[(name, op, _plain(value)) for name, op, value in where] or None,
-        order=list(order) or None,
+        order=[(it[1:], "desc") if it.startswith("-") else it for it in order] or None,
         limit=limit,
         purpose=purpose,
     )
@@ -69,20 +67,10 @@ def sql(
     return QueryAsk(sql=query, parameters=told, purpose=purpose, epsilon=epsilon)
 
 
-def body_of(it: QueryAsk) -> bytes:
-    """The question's bytes: they are relayed as they are, so the receipt's request is of them."""
-    if it.order is None:
-        return encode(it)
-    order = [[name[1:], "desc"] if name.startswith("-") else name for name in it.order]
-    told = {"purpose": it.purpose, "select": it.select, "where": it.where, "limit": it.limit}
-    kept = {name: value for name, value in told.items() if value is not None}
-    return _json({**kept, "order": order})
-
-
 def ask_rows(line: Line, deal: str, it: QueryAsk) -> Flow[Answer]:
     """Ask once, and take the whole answer."""
     participant = yield from slug(line)
-    body = body_of(it)
+    body = encode(it)
     got = yield from blocks(
         Ask(
             method="POST",
@@ -238,7 +226,3 @@ def _plain(value: object) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(it) for it in value]
     return str(value)
-
-
-def _json(told: Mapping[str, Any]) -> bytes:
-    return msgspec.json.encode(told)

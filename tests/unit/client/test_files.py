@@ -8,6 +8,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,8 +18,9 @@ from corridor.client import files
 from corridor.client.exchange import Got
 from corridor.client.flows import Line
 from corridor.client.receipts import Promised
-from corridor.errors import EvidenceBroken, NotReachable
+from corridor.errors import EvidenceBroken, NotReachable, Unreadable
 from corridor.evidence.receipt import Seen
+from corridor.wire.home import DealView
 
 CONTENT = bytes(range(256)) * 40
 SALT = b"s" * 32
@@ -132,11 +134,46 @@ def test_a_name_is_never_a_path(path: str, told: str) -> None:
     assert len(name) <= files.NAME_CHARS_MAX
 
 
-def test_files_of_a_folder_are_listed() -> None:
-    listing = {"entries": [{"name": "a.csv", "size": 3, "digest": "sha256:00"}]}
-    script = scripts.Script(scripts.answer({}), scripts.answer(listing))
-    (found,) = script.run(files.list_files(Line("i"), "d1"))
-    assert (found.name, found.size, found.digest) == ("a.csv", 3, "sha256:00")
-    script = scripts.Script(Got(status=200, headers={"etag": '"x"', "content-length": "9"}))
-    (found,) = script.run(files.list_files(Line("i"), "d1"))
-    assert (found.name, found.size) == ("", 9)
+DEAL = msgspec.convert(
+    {
+        **dict.fromkeys(
+            ("role", "partner", "service", "state", "waiting_for", "since", "what_next", "purpose"),
+            "",
+        ),
+        "id": "d1", "partner_did": "did:web:p", "asset": "a", "pending": False, "plain": [],
+    },
+    DealView,
+)  # fmt: skip
+
+
+def found(detail: dict[str, Any]) -> Got:
+    asset = {"partner": "p", "partner_did": "did:web:p", "id": "a", "title": {}, "description": {},
+             "service": "files", "formats": [], "offers": [], "detail": detail}  # fmt: skip
+    return scripts.answer({"items": [asset]})
+
+
+def listed(script: Any) -> list[tuple[str, int]]:
+    them = script.run(files.list_files(Line("i"), DEAL))
+    return [(it.name, it.size) for it in them]
+
+
+def test_files_are_listed_from_the_catalogue_for_nothing() -> None:
+    assert listed(scripts.Script(found({"size": 9, "digest": "sha256:00"}))) == [("", 9)]
+    entries = [{"name": "a.csv", "size": 3}, {"name": "b/c.csv", "size": 4}]
+    script = scripts.Script(found({"files": 2, "size": 7, "entries": entries}))
+    assert listed(script) == [("a.csv", 3), ("b/c.csv", 4)]
+    assert len(script.asked) == 1
+
+
+def test_a_longer_folder_is_asked_itself() -> None:
+    listing = scripts.answer({"entries": [{"name": "a", "size": 1}, {"name": "b", "size": 2}]})
+    short = found({"files": 2, "size": 3, "entries": [{"name": "a", "size": 1}]})
+    assert listed(scripts.Script(short, listing)) == [("a", 1), ("b", 2)]
+    gone = scripts.answer({"items": []})
+    assert listed(scripts.Script(gone, listing)) == [("a", 1), ("b", 2)]
+
+
+@pytest.mark.parametrize("entries", [[1], [{}], [{"name": "a", "size": "x"}], ["a"]])
+def test_a_list_that_is_none(entries: list[Any]) -> None:
+    with pytest.raises(Unreadable):
+        listed(scripts.Script(found({"files": 1, "entries": entries})))
