@@ -134,14 +134,20 @@ class Offers:
                 mend="choose another id for this data",
             )
         if found is None and asset is None:
-            terms.check(self._means, home, text, name=name, shape=None)  # tell its faults first
+            # What can be said without the data is said first.
+            terms.check(self._means, home, text, name=name, service=service, shape=None)
             raise Invalid(
                 f"there is no asset {known.asset} yet", mend="say where its data lies: --data"
             )
         look = await self._look(service, found if found is not None else self._stored(home, asset))
         shape = Shape(asset=known.asset, service=service, columns=look.columns)
         sound = terms.check(
-            self._means, home, text, name=name, shape=shape if shape.asset else None
+            self._means,
+            home,
+            text,
+            name=name,
+            service=service,
+            shape=shape if shape.asset else None,
         )
         uploads.asset_id(sound.asset)
         return _Checked(terms=sound, service=service, source=found, look=look)

@@ -51,7 +51,9 @@ def glance(means: Means, text: str) -> Known:
     )
 
 
-def check(means: Means, home: Home, text: str, *, name: str, shape: Shape | None) -> Terms:
+def check(
+    means: Means, home: Home, text: str, *, name: str, service: str, shape: Shape | None
+) -> Terms:
     """The terms as they can be published; Invalid with all of their faults."""
     services = means.ground.services
     terms = grammar.read(
@@ -64,7 +66,6 @@ def check(means: Means, home: Home, text: str, *, name: str, shape: Shape | None
         enforced={each.name: each.operands for each in services.values()},
         limits=means.ground.limits,
     )
-    service = shape.service if shape else "files"
     lines = glance(means, text).lines
     problems = [
         Problem(path, what, UNENFORCED, line=lines.get(path, 1), source=name)
