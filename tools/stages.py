@@ -122,6 +122,13 @@ STAGES = (
         ),
     ),
     Stage(
+        name="fault",
+        bound_s=120,
+        steps=(
+            Step("pytest", pytest("-n", "2", "--dist", "loadfile", "tests/fault"), counts=True),
+        ),
+    ),
+    Stage(
         name="build",
         bound_s=90,
         steps=(Step("wheel", (f"{BIN}/python", "tools/try_wheel.py"), counts=True),),

@@ -14,7 +14,7 @@ import pytest
 from tests.fault.test_hanging_peer import peer, silent
 from tests.fault.town import Cold, town
 
-LEFT = {"assets", "corridor.db", "high-water", "lock", "master.key"}
+LEFT = {"assets", "corridor.db", "high-water", "lock", "master.key", "operator.token"}
 BOUND_S = 10.0
 
 
