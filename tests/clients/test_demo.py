@@ -26,7 +26,7 @@ def environ(folder: Path, **more: str) -> dict[str, str]:
 
 def typed(folder: Path, *line: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*CORRIDOR, *line], env=environ(folder, **more), capture_output=True, text=True, timeout=60,
+        [*CORRIDOR, *line], env=environ(folder, **more), check=False, capture_output=True, text=True, timeout=60,
         cwd=folder,
     )  # fmt: skip
 
@@ -137,9 +137,10 @@ def test_commands_from_request_to_rows(offered: Pair, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "status", "code"),
     [
-        (["request", "three", "--no-input"], 0, ""),
+        (["request", "three"], 2, "purpose-missing"),
+        (["request", "three", "--purpose", "hosting"], 2, "purpose-missing"),
         (["query", "three", "--select", "year"], 3, "query-refused"),
-        (["query", "three", "SELECT 1"], 3, "unsupported"),
+        (["query", "three", "SELECT 1"], 3, ""),
         (["query", "nothing"], 6, "not-found"),
         (["partner", "add", "did:web:localhost%3A9:x"], 7, ""),
         (["deal", "withdraw", "three"], 2, "usage"),
@@ -148,7 +149,8 @@ def test_commands_from_request_to_rows(offered: Pair, tmp_path: Path) -> None:
 def test_exit_codes_of_refusals(
     offered: Pair, tmp_path: Path, line: list[str], status: int, code: str
 ) -> None:
-    assert on(offered, tmp_path, "request", "three", "--no-input").returncode == 0
+    agreed = on(offered, tmp_path, "request", "three", "--purpose", "official-statistics")
+    assert agreed.returncode == 0, agreed.stderr
     done = on(offered, tmp_path, *line)
     assert done.returncode == status, done.stderr
     if code:

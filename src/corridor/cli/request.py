@@ -41,15 +41,12 @@ def request(
     with home_of(context) as home:
         found = find_asset(home, asset)
         if not purpose and found.purposes:
-            if len(found.purposes) > 1 or talk.options.no_input:
-                raise Invalid(
-                    "this offer needs a purpose",
-                    code="purpose-missing",
-                    cause=f"it allows: {', '.join(found.purposes)}",
-                    mend=f"--purpose {found.purposes[0]}",
-                )
-            purpose = found.purposes[0]
-            talk.warn(f"purpose {purpose}, the only one that the offer names", "note")
+            raise Invalid(
+                "this offer needs a purpose",
+                code="purpose-missing",
+                cause=f"it allows: {', '.join(found.purposes)}",
+                mend=f"--purpose {found.purposes[0]}",
+            )
         deal = found.request(
             purpose,
             terms=Terms.of(terms) if terms else None,
