@@ -111,7 +111,7 @@ async def test_a_broken_answer_is_never_taken_for_the_whole(two: Two) -> None:
     deal = await two.deal()
     await two.lab.ask("POST", "transfers", {"deal": deal["id"], "wait_s": 5.0})
     path = two.pair.folder / "provider" / "assets" / "provider" / "population" / "population.csv"
-    path.write_bytes(b"x" * (9 << 20))
+    path.write_bytes(b"x" * (24 << 20))  # more than lies between a sender and its reader
     assert (await two.lab.ask("GET", f"agreements/{deal['id']}/files")).status == 200
     stream = two.lab.talk("GET", f"agreements/{deal['id']}/files", [b""], {})
     assert (await anext(stream))["status"] == 200
