@@ -318,7 +318,7 @@ class _Connection(HttpToolsProtocol):
         """Drop all that is not yet with the caller, and reset."""
         found = self.transport.get_extra_info("socket")
         if found is not None:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError):  # uvloop's word for a closed one
                 found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.transport.abort()
 
