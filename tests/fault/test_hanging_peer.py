@@ -137,7 +137,7 @@ def test_a_stopped_peer_and_a_third_who_does_not_notice(nursery: Nursery, tmp_pa
 
 
 def test_a_provider_that_stops_within_a_download(nursery: Nursery, tmp_path: Path) -> None:
-    whole = 512 << 20
+    whole = 128 << 20
     with town(tmp_path, nursery, limits=QUICK) as made:
         big = made.file.with_name("big.bin")
         with big.open("wb") as file:

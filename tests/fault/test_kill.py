@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from tests.fault.town import Died, Node, Nursery, Town, faults, town
 
-BATCHES, POINTS = 6, 60
+BATCHES, POINTS, FIRST = 6, 60, 7
 
 
 def say(told: str) -> None:
@@ -92,11 +92,11 @@ def test_a_node_that_dies_in_its_first_start_has_lost_nothing(
     """Keys, ledger and first entries are made then: every later start must find them whole."""
     with town(tmp_path_factory.mktemp("first"), nursery) as whole:
         points = whole.provider.ask("points")
-    for n in range(10):
+    for n in range(FIRST):
         made = Town(tmp_path_factory.mktemp("first"), nursery)
         try:
             with pytest.raises(Died):
-                made.provider.start(kill_at=1 + n * points // 10)
+                made.provider.start(kill_at=1 + n * points // FIRST)
             made.provider.start()
             made.consumer.start()
             offer = made.offer()
