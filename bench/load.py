@@ -9,6 +9,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.nodes import Node
+
 CONNECTIONS = 32
 WITHOUT = "wrk is not installed (Debian: apt-get install wrk)"
 
@@ -53,7 +55,7 @@ end
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What came of it. Latencies in seconds."""
+    """What came of it. Latencies in seconds; `cpu_us`: processor time of the server a request."""
 
     per_s: float
     requests: int
@@ -61,6 +63,7 @@ class Load:
     broken: int
     median_s: float
     p99_s: float
+    cpu_us: float
 
 
 def there() -> bool:
@@ -81,16 +84,16 @@ def block(method: str, url: str, headers: dict[str, str], body: bytes = b"") -> 
 
 
 async def drive(
-    folder: Path, url: str, blocks: bytes, seconds: int, *, again: bool = False,
-    connections: int = CONNECTIONS,
-) -> Load:  # fmt: skip
+    folder: Path, one: Node, blocks: bytes, seconds: int, *, again: bool = False
+) -> Load:
     """Send these requests for so long, or until there are no more."""
     script, data = folder / "load.lua", folder / "requests"
     script.write_text(SCRIPT)
     data.write_bytes(blocks)
-    _, _, rest = url.partition("://")
+    _, _, rest = one.base.partition("://")
+    before = one.cpu_s()
     process = await asyncio.create_subprocess_exec(
-        "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(script),
+        "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s", str(script),
         f"http://{rest.partition('/')[0]}", "--", str(data), "again" if again else "once",
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
@@ -99,4 +102,5 @@ async def drive(
     if found is None:
         raise RuntimeError(f"wrk said {said[-500:]!r}")
     requests, micros, refused, broken, median, p99 = (int(it) for it in found.groups())
-    return Load(requests * 1e6 / micros, requests, refused, broken, median / 1e6, p99 / 1e6)
+    cpu_us = (one.cpu_s() - before) * 1e6 / requests
+    return Load(requests * 1e6 / micros, requests, refused, broken, median / 1e6, p99 / 1e6, cpu_us)

@@ -127,6 +127,12 @@ class Node:
         found: dict[str, Any] = json.loads(raw)
         return found
 
+    def cpu_s(self) -> float:
+        """Processor time of it and its threads so far."""
+        text = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii")
+        fields = text.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def memory(self, field: str = "VmRSS") -> float:
         """MB (10**6 bytes) of its memory: VmRSS now, VmHWM at most so far."""
         text = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from statistics import median
 
 from bench import load
 from bench.deal import deal
@@ -29,7 +30,10 @@ async def rows(folder: Path) -> AsyncIterator[Row]:
             place.mkdir()
             of.append(await one(place, how))
     faulty = sum(it.refused + it.broken for of in found.values() for it in of)
-    told = f"{SESSIONS} sessions" + (f"; {faulty} refused or broken" if faulty else "")
+    cpu = median(it.cpu_us for it in found[""])
+    told = f"{SESSIONS} sessions; {cpu:.0f} µs of processor time a request" + (
+        f"; {faulty} refused or broken" if faulty else ""
+    )
     speed = {how: [it.per_s for it in of] for how, of in found.items()}
     yield Row(
         name="receipted requests", unit="/s", runs=speed[""], budget=1000, sense=">=", told=told
@@ -52,6 +56,5 @@ async def one(folder: Path, how: str, *more: str) -> load.Load:
             await both.provider.ask(bend=how)
         for word in more:
             await both.provider.ask(bend=word)
-        base = both.provider.base
-        await load.drive(folder, base, b"".join(blocks), 1, again=True)
-        return await load.drive(folder, base, b"".join(blocks), SECONDS, again=True)
+        await load.drive(folder, both.provider, b"".join(blocks), 1, again=True)
+        return await load.drive(folder, both.provider, b"".join(blocks), SECONDS, again=True)
