@@ -55,7 +55,7 @@ def content() -> bytes:
 
 @pytest.fixture(scope="session")
 def offered(pair: Pair, content: bytes) -> Pair:
-    """Both know each other; `three`, `big` and the folder `many` are offered."""
+    """The consumer knows the provider, which offers the table `three` and the file `big`."""
     folder: Path = pair.folder
     (folder / "three.csv").write_text(TABLE)
     (folder / "big.bin").write_bytes(content)

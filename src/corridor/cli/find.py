@@ -9,7 +9,6 @@ import typer
 
 from corridor.cli.away import home_of
 from corridor.cli.talk import talk_of
-from corridor.client.faces import one_line
 from corridor.errors import NotReachable
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -40,11 +39,10 @@ def find(
         found = list(pages) if all_ else list(islice(pages, limit))
     rows = [
         (it.partner, it.id, it.title, it.service, it.licence,
-         "synthetic" if it.synthetic else "", ", ".join(it.purposes),
-         one_line([line for terms in it.terms for line in terms.plain()], 60))
+         "synthetic" if it.synthetic else "", ", ".join(it.purposes))
         for it in found
     ]  # fmt: skip
-    names = ("PARTNER", "ASSET", "TITLE", "SERVICE", "LICENCE", "", "PURPOSES", "TERMS")
+    names = ("PARTNER", "ASSET", "TITLE", "SERVICE", "LICENCE", "", "PURPOSES")
     document = {"items": [it.view for it in found], "silent": pages.silent}
     for silent in pages.silent:
         talk.warn(f"{silent.partner} did not answer: {silent.why}")

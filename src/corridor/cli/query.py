@@ -142,7 +142,7 @@ def _give(talk: Talk, rows: Result, chosen: str, out: Path | None) -> None:
         talk.out.flush()
     elif chosen == "table":
         shown = rows.to_dicts(SHOWN) if talk.terminal else rows.to_dicts()
-        talk.table({}, rows.columns, [list(row.values()) for row in shown])
+        talk.table({}, rows.columns, [list(row.values()) for row in shown], grouped=False)
         if len(shown) < rows.rows:
             talk.warn(f"the first {len(shown):,} of {rows.rows:,} rows; --out FILE has all", "note")
     else:

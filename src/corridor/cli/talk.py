@@ -146,8 +146,12 @@ class Talk:
         rows: Sequence[Sequence[Cell]],
         *,
         empty: str = "",
+        grouped: bool = True,
     ) -> None:
-        """A list. `empty` is said (on stderr) where there is none."""
+        """A list. `empty` is said (on stderr) where there is none.
+
+        `grouped`: counts, whose digits are grouped; a column of data may hold years.
+        """
         if self.options.json:
             self.json(document)
             return
@@ -158,7 +162,7 @@ class Talk:
         if not self.terminal:
             self.write("\n".join("\t".join(map(plain, row)) for row in rows))
             return
-        told = [[one_line(text(cell)) for cell in row] for row in rows]
+        told = [[one_line(text(it)) if grouped else plain(it) for it in row] for row in rows]
         right = [all(isinstance(row[at], int | float) for row in rows) for at in range(len(names))]
         self.write("\n".join(aligned(names, told, right=right, width=self.width, dim=self._dim)))
 

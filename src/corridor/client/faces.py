@@ -7,8 +7,8 @@ A repr never sends a request; all text is escaped.
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from corridor.wire.home import (
     FoundOffer,
     OfferView,
     PartnerView,
-    Silent,
     Usage,
 )
 
@@ -282,16 +281,3 @@ class OfferFace:
 
     def __repr__(self) -> str:
         return f"<Offer {short(self.id)} {self.asset} {self.state}>"
-
-
-@dataclass(slots=True)
-class Following:
-    """Where a lazily read list stands. `silent`: partners that did not answer."""
-
-    silent: list[Silent] = field(default_factory=list)
-
-
-def one_line(sentences: Sequence[str], most: int = 100) -> str:
-    """Sentences as one short line."""
-    told = " ".join(sentences)
-    return told if len(told) <= most else f"{told[: most - 1]}…"

@@ -115,6 +115,12 @@ def test_a_terminal_gets_an_aligned_table_that_fits() -> None:
     assert lines[2].startswith("中国 ")
 
 
+def test_data_are_not_grouped() -> None:
+    it, out, _ = talk(terminal=True, no_color=True)
+    it.table({}, ("year",), [(2025,)], grouped=False)
+    assert out.getvalue().splitlines()[1] == "2025"
+
+
 @given(st.lists(st.tuples(st.text(max_size=40), st.text(max_size=40)), max_size=5), st.integers(20, 90))  # fmt: skip
 def test_any_table_fits(rows: list[tuple[str, str]], width: int) -> None:
     plain = [tuple(" ".join(safe(it).split()) for it in row) for row in rows]
