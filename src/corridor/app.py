@@ -75,7 +75,7 @@ class App:
     asgi_home: Asgi
     desk: Desk
     management: Management
-    draining: list[bool]
+    draining: bool = False
 
     async def start(self, *, make_keys: bool = True) -> None:
         """Recover and act, where nobody needs to listen first."""
@@ -132,41 +132,7 @@ def build(
         limits=config.limits,
         http_hosts=frozenset(config.net.http_hosts),
     )
-    keyrings: list[Engine] = []
-
-    def kid(slug: str) -> str:
-        return keyrings[0].keyring.active(slug, "dsp")
-
-    homes = {
-        it.id: _home(config, it, _identify(config, it, who, world, kid))
-        for it in config.participants
-    }
-    ground = Ground(
-        store=store,
-        world=world,
-        limits=config.limits,
-        homes=homes,
-        services=connect_services(config, world),
-        turns=Turns(config.limits),
-    )
-    limits = config.limits
-    rates = (
-        Buckets(
-            world.clock,
-            per_s=limits.address_requests_per_s,
-            burst=limits.address_requests_burst,
-        ),
-        Buckets(world.clock, per_s=limits.peer_requests_per_s, burst=limits.peer_requests_burst),
-    )
-    engine = Engine(
-        ground,
-        people=load_peers(config.trust.peers_file),
-        published=who.register,
-        key_uses=key_uses,
-        seam=seam,
-        rates=rates,
-    )
-    keyrings.append(engine)
+    engine = _engine(config, world, store, who, key_uses=key_uses, seam=seam)
     desk = Desk(
         Means(
             engine=engine,
@@ -178,12 +144,11 @@ def build(
             modes={it.id: it.identity for it in config.participants},
         )
     )
-    draining = [False]
     meters = Meters()
-    health = Health(engine, meters, draining=lambda: draining[0])
+    health = Health(engine, meters, draining=lambda: app.draining)
     management = Management(engine, desk, hosts=config.node.hosts, health=health, meters=meters)
     shared = config.node.peer_listen.port == config.node.home_listen.port != 0
-    return App(
+    app = App(
         config=config,
         world=world,
         store=store,
@@ -193,8 +158,52 @@ def build(
         asgi_home=home_face(management, health, more=peer_routes(engine) if shared else ()),
         desk=desk,
         management=management,
-        draining=draining,
     )
+    return app
+
+
+def _engine(
+    config: Config,
+    world: World,
+    store: Store,
+    who: Who,
+    *,
+    key_uses: tuple[str, ...],
+    seam: Seam | None,
+) -> Engine:
+    """The engine, for the participants and with the services of the settings."""
+    made: list[Engine] = []
+
+    def kid(slug: str) -> str:
+        return made[0].keyring.active(slug, "dsp")
+
+    homes = {
+        it.id: _home(config, it, _identify(config, it, who, world, kid))
+        for it in config.participants
+    }
+    limits = config.limits
+    ground = Ground(
+        store=store,
+        world=world,
+        limits=limits,
+        homes=homes,
+        services=connect_services(config, world),
+        turns=Turns(limits),
+    )
+    strangers = Buckets(
+        world.clock, per_s=limits.address_requests_per_s, burst=limits.address_requests_burst
+    )
+    peers = Buckets(world.clock, per_s=limits.peer_requests_per_s, burst=limits.peer_requests_burst)
+    engine = Engine(
+        ground,
+        people=load_peers(config.trust.peers_file),
+        published=who.register,
+        key_uses=key_uses,
+        seam=seam,
+        rates=(strangers, peers),
+    )
+    made.append(engine)
+    return engine
 
 
 def _identify(
@@ -368,7 +377,7 @@ class Running:
         """Drain, close, and let go, in at most `stop_total_s`."""
         log.info(telemetry.NODE_DRAINING)
         if self.app is not None:
-            self.app.draining[0] = True
+            self.app.draining = True
             self.app.management.drain()
         for listener in self._listeners:
             listener.drain()

@@ -365,6 +365,8 @@ class Deliver:
                 return
             except StoreUnavailable:
                 log.warning(telemetry.STORE_UNAVAILABLE, process=row.process)
+        if due.gone:  # settled while that was written
+            return
         due.row = later
         self._due[row.message_id] = due
         self._at(later)

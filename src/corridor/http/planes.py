@@ -35,7 +35,7 @@ from corridor.errors import (
     StoreUnavailable,
     Unauthenticated,
 )
-from corridor.http.routes import Anyone, Call, Route, TheSession, plain_path, respond
+from corridor.http.routes import Anyone, Call, Route, TheSession, respond
 from corridor.http.server import read_body
 from corridor.services import Act, Answer, PlaneRequest
 
@@ -137,7 +137,7 @@ class Planes:
             body = await read_body(call.receive, limits.message_bytes_max, limits.body_read_s)
             request = PlaneRequest(
                 method=call.method,
-                path="/" + plain_path(call.names["rest"]),
+                path="/" + call.names["rest"],
                 query=call.query,
                 headers=call.headers,
                 body=body,

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from corridor.errors import MalformedMessage
 
@@ -149,14 +148,6 @@ def headers_of(scope: Scope) -> dict[str, str]:
             raise MalformedMessage(f"two {key} headers")
         found[key] = value.decode("latin-1")
     return found
-
-
-def plain_path(raw: str) -> str:
-    """A path segment or rest, percent-decoded once; raises MalformedMessage where it is no text."""
-    try:
-        return unquote_to_bytes(raw).decode()
-    except UnicodeDecodeError as error:
-        raise MalformedMessage("the path is no UTF-8") from error
 
 
 async def respond(
