@@ -81,6 +81,20 @@ def pytest(*arguments: str) -> tuple[str, ...]:
     return (f"{BIN}/pytest", "-rs", "-p", "randomly", f"--randomly-seed={SEED}", *arguments)
 
 
+def sim(*arguments: str) -> tuple[str, ...]:
+    """The simulator on both cores; a failure prints the command that replays it."""
+    return (f"{BIN}/python", "-m", "corridor.sim", "--jobs", "2", *arguments)
+
+
+def _fresh() -> str:
+    """Where new seeds begin: another place for each commit."""
+    head = subprocess.run(
+        ("git", "rev-parse", "HEAD"), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return str(int(head.stdout.strip()[:8] or "0", 16) % 1_000_000 + 100_000)
+
+
+FRESH = _fresh()
 # Each of these directories is a stage of its own, or is run by one.
 APART = ("sim", "fault", "clients", "browser")
 STAGES = (
@@ -120,6 +134,27 @@ STAGES = (
                 counts=True,
             ),
         ),
+    ),
+    Stage(
+        name="sim",
+        bound_s=900,
+        steps=(
+            Step("fixed seeds", pytest("-n", "2", "tests/sim"), counts=True),
+            *(
+                Step(f"every death in {name}", sim("--sweep", name), counts=True)
+                for name in ("agree", "use")
+            ),
+            Step(
+                "new seeds",
+                sim("--seeds", "100000", "--from", FRESH, "--seconds", "90"),
+                counts=True,
+            ),
+        ),
+    ),
+    Stage(
+        name="clients",
+        bound_s=180,
+        steps=(Step("pytest", pytest("tests/clients"), counts=True),),
     ),
     Stage(
         name="fault",

@@ -34,6 +34,7 @@ RUNS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("python", "-c", "import corridor; print(corridor.__file__)"), "site-packages"),
     (("python", "-c", "import importlib.metadata as m; print(m.version('corridor'))"), "0.1.0"),
     (("python", "-c", READ_DATA), "1416096097"),
+    (("corridor", "demo", "--once"), "receipts signed by stat, verified here"),
 )
 
 
