@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from tests.pair.pair import Pair
-from tests.pair.puppet import HOST, Puppet, said, stage
+from tests.pair.puppet import BASE, HOST, Puppet, said, stage
 from tests.pair.using import USE, entries, eventually
 
+from corridor.engine.decide import Speak
+from corridor.errors import Changed
 from corridor.store.boxes import Queued
 
 
@@ -101,6 +103,40 @@ def test_a_refusal_is_checked_against_what_the_peer_shows(
         assert puppet.silent()
 
     stage(tmp_path, story)
+
+
+def test_a_peer_that_never_told_its_pid(tmp_path: Path) -> None:
+    """It took our request without a word: we can end it, and have nobody to tell."""
+
+    async def story(p: Pair, puppet: Puppet) -> None:
+        puppet.answers["ContractRequestMessage"] = (200, b"")
+        engine, home = p.consumer.engine, p.home("consumer")
+        told = {"peer": puppet.did, "base": BASE, "asset": "a", "service": "files"}
+        pids = []
+        for _ in range(2):
+            begun = await engine.reception.request(
+                home, **told, offer={**USE, "@id": "o-1"}, wish_sha=None
+            )
+            await puppet.hears("ContractRequestMessage")
+            await p.until("consumer", "negotiations", begun.pid, ("REQUESTED",))
+            pids.append(begun.pid)
+        again = Speak(step="REQUEST", offer=USE)
+        with pytest.raises(Changed):
+            await engine.voice.wish(home, engine.negotiations, pids[0], again)
+        speech = Speak(step="TERMINATE", code="changed-mind")
+        ended = await engine.voice.wish(home, engine.negotiations, pids[0], speech)
+        assert (ended.state, ended.pending, ended.reason) == ("TERMINATED", None, "changed-mind")
+        await p.net.settle()
+        assert puppet.silent()
+        # The other one hears from the peer, and learns its pid by that.
+        offer = {"@id": "o-2", "@type": "Offer", "target": "a", **USE}
+        offered = said("ContractOfferMessage", providerPid="pp-9", consumerPid=pids[1], offer=offer)
+        assert (await puppet.post(f"/negotiations/{pids[1]}/offers", offered)).status == 200
+        await engine.voice.wish(home, engine.negotiations, pids[1], speech)
+        heard = await puppet.hears("ContractNegotiationTerminationMessage")
+        assert heard.path == "/negotiations/pp-9/termination"
+
+    stage(tmp_path, story, against="consumer")
 
 
 def test_our_answer_goes_first(tmp_path: Path) -> None:

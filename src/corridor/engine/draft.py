@@ -18,6 +18,7 @@ import msgspec
 from corridor.engine.clerk import Clerk
 from corridor.engine.decide import Speak
 from corridor.engine.ground import Ground, Home, micros, stamp
+from corridor.errors import LocalProtocolError
 from corridor.protocol.machine import Machine, Process, Role
 from corridor.store.boxes import Queued
 from corridor.store.events import Event
@@ -28,6 +29,7 @@ from corridor.store.unit import Leaf, Unit, Write
 from corridor.wire.codec import Message, encode
 
 Record = Negotiation | Transfer
+END = "TERMINATE"  # the step of both machines that ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +158,9 @@ class Draft:
             self.become(spoken)
             self.set(reason=because(speech) or self.record.reason)
             return
+        if self.record.state is not None and not self.record.peer_pid:
+            self._say_to_nobody(speech)
+            return
         message_id = self.ground.world.chance.uuid7()
         self.become(spoken)
         self.set(reason=because(speech) or self.record.reason)
@@ -197,6 +202,15 @@ class Draft:
         """How long this peer needs before it can take a word that follows its own."""
         peer = self.ground.store.of(self.home.slug).peers.get(self.record.peer)
         return 0 if peer is None else msgspec.json.decode(peer.quirks, type=Quirks).settle_ms
+
+    def _say_to_nobody(self, speech: Speak) -> None:
+        """The peer took our first message without telling its pid: we may end, but not tell it."""
+        if speech.step != END:
+            raise LocalProtocolError("the partner has not told its id of this process")
+        ended = Process(Role(self.record.role), self.talk.machine.end)
+        self.become(ended)
+        self.set(reason=because(speech) or self.record.reason)
+        self.talk.enter(self, speak=False)
 
     def unit(self) -> Unit:
         """Everything, as one transaction; the guard stands first."""
