@@ -15,7 +15,7 @@ from statistics import median
 from bench.deal import deal, gather, timed
 from bench.rows import Row, quantile
 
-ALONE, TOGETHER, IN_FLIGHT, ROUNDS = 150, 300, 50, 3
+ALONE, TOGETHER, IN_FLIGHT, ROUNDS = 150, 150, 50, 3
 LIMITS = {"peer_requests_per_s": 5000, "peer_requests_burst": 5000, "fetch_waiting_max": IN_FLIGHT}
 
 

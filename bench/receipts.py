@@ -15,7 +15,7 @@ from bench import load
 from bench.deal import deal
 from bench.rows import Row
 
-ROUNDS, SECONDS, SESSIONS = 3, 3, 8
+ROUNDS, SECONDS, SESSIONS = 3, 2, 8
 
 
 async def rows(folder: Path) -> AsyncIterator[Row]:

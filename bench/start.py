@@ -21,7 +21,7 @@ from bench import nodes
 from bench.deal import ASK
 from bench.rows import Row
 
-TIMES, IDLE_S = 7, 2.0
+TIMES, IDLE_S = 5, 2.0
 UNSAFE = {"identity": "unsafe-open", "unsafe_peer": "did:web:localhost%3A9:consumer"}
 
 
