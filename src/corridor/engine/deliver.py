@@ -14,7 +14,7 @@ import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -37,6 +37,7 @@ TRY_AGAIN = frozenset({408, 425, 429})
 NOT_YET = frozenset({400, 404, 409})
 SET_BACK = 1_000_000  # microseconds; less is how clocks are kept in step
 
+T = TypeVar("T")
 log = structlog.get_logger()
 
 
@@ -47,8 +48,8 @@ class Outcomes(Protocol):
         """The peer took it."""
         ...
 
-    async def refused(self, home: Home, row: Queued, answer: Response) -> None:
-        """The peer will not take it, now or later."""
+    async def refused(self, home: Home, row: Queued, answer: Response) -> bool:
+        """The peer will not take it, now or later; False: that is not certain, try again."""
         ...
 
     async def unreachable(self, home: Home, row: Queued) -> None:
@@ -282,22 +283,23 @@ class Deliver:
             await self._again(due, SETTLE_S[due.settled - 1], f"status {status}", stored=False)
             return
         log.info(telemetry.DSP_RETRY, process=row.process, status=status, type=row.type)
-        self._due.pop(row.message_id, None)
-        await self._settle(lambda: outcomes.refused(due.home, row, answer))
+        if await self._settle(lambda: outcomes.refused(due.home, row, answer)):
+            self._due.pop(row.message_id, None)
+        else:
+            await self._later(due, f"status {status}", 0.0)
 
-    async def _settle(self, outcome: Callable[[], Awaitable[None]]) -> None:
+    async def _settle(self, outcome: Callable[[], Awaitable[T]]) -> T:
         """Run an outcome until it stands: the peer answered once, and is not asked again.
 
         Where the store is away it rests here; a stop before it is back leaves the row due.
         """
         for wait_s in itertools.chain(SCHEDULE_S, itertools.repeat(SOON_S)):
             try:
-                await outcome()
+                return await outcome()
             except (StoreUnavailable, PeerMustWait) as away:
                 log.warning(telemetry.STORE_UNAVAILABLE, cause=away.cause or away.what)
                 await self._ground.world.clock.sleep(wait_s)
-                continue
-            return
+        raise AssertionError("the schedule has no end")
 
     async def _send(self, due: _Due) -> Response:
         row, home = due.row, due.home

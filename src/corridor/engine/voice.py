@@ -34,6 +34,7 @@ from corridor.wire import version
 from corridor.world import Request, Response
 
 END = "TERMINATE"
+UNHEARD = frozenset({401, 408, 425, 429})
 WISHES = frozenset({"TERMINATE", "COMPLETE", "SUSPEND"})
 log = structlog.get_logger()
 
@@ -128,15 +129,21 @@ class Voice:
         """The peer took our word: the state moves, and what follows is said."""
         await self._settle(home, row, answer, None)
 
-    async def refused(self, home: Home, row: Queued, answer: Response) -> None:
-        """The peer answered no: believe its own state, or end."""
+    async def refused(self, home: Home, row: Queued, answer: Response) -> bool:
+        """The peer answered no: believe its own state, or end.
+
+        False where it cannot be asked for its state now: something between us may have refused,
+        and ending here alone would leave the peer with what we said.
+        """
         code, reasons = version.decode_error(answer.body)
         why = ": ".join(part for part in (code, "; ".join(reasons)) if part)[:1000]
         talk, record = self._find(home, row)
         if record is None:
-            return
+            return True
         target = talk.machine.shown(talk.machine.acked(process_of(record)))
         theirs = await self._peer_state(home, talk, record)
+        if theirs is None:
+            return False
         if theirs == target:
             await self._settle(home, row, None, None)
         elif theirs in talk.machine.final:
@@ -149,6 +156,7 @@ class Voice:
             await self._settle(home, row, None, why or "peer-refused")
         else:
             await self._drop_and_end(home, talk, row, "peer-refused", why)
+        return True
 
     async def unreachable(self, home: Home, row: Queued) -> None:
         """A dead letter: the process keeps its state; a person retries or abandons it."""
@@ -258,8 +266,8 @@ class Voice:
             await self._ground.store.run(draft.unit())
             self._sent(draft)
 
-    async def _peer_state(self, home: Home, talk: Talk, record: Record) -> str:
-        """What the peer shows of the process; empty where it shows nothing."""
+    async def _peer_state(self, home: Home, talk: Talk, record: Record) -> str | None:
+        """What the peer shows of the process: empty where it knows none, None if nobody answers."""
         if not record.peer_pid:
             return ""
         base = (record.callback or "").rstrip("/")
@@ -274,10 +282,12 @@ class Voice:
         )
         try:
             answer = await self._ground.world.net.fetch(request)
-            if answer.status != 200:
-                return ""
-            return _decode(talk, answer.body).state
-        except (FetchFailed, MalformedMessage):
+            if answer.status >= 500 or answer.status in UNHEARD:
+                return None
+            return _decode(talk, answer.body).state if answer.status == 200 else ""
+        except FetchFailed:
+            return None
+        except MalformedMessage:
             return ""
 
     async def late(self, home: Home, talk: Talk, pid: str) -> None:
