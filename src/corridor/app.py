@@ -235,6 +235,7 @@ def _home(config: Config, participant: Participant, identify: Identify) -> Home:
         base_url=f"{base}/{participant.id}",
         identify=identify,
         purposes=participant.purposes,
+        unsolicited=config.requests.unsolicited,
     )
 
 

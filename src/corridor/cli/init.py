@@ -9,7 +9,7 @@ import re
 import shutil
 import sys
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import typer
 from corridor.cli.packaging import CONTAINERFILE, PEERS, unit
 from corridor.cli.talk import Talk, talk_of
 from corridor.errors import Invalid
+from corridor.rooms.sandbox import lacking
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 ANSWERS_BYTES_MAX = 1 << 16
@@ -69,6 +70,8 @@ def init(
     title: str = typer.Option("", help="Its name."),
     country: str = typer.Option("", help="Its country, two letters."),
     answers: Path = typer.Option(None, help="A TOML file that answers: domain = …"),
+    development: bool = typer.Option(False, "--development", help="Loopback, no certificate."),
+    near: list[str] = typer.Option([], help="Another development node: localhost:7002."),
 ) -> None:
     """Write configuration, master key and service file of a new node.
 
@@ -78,6 +81,8 @@ def init(
     corridor init
 
     corridor init node/ --domain corridor.stat.example --participant stat --no-input --yes
+
+    corridor init stat/ --development --peer-listen 127.0.0.1:7001 --near localhost:7002
     """
     talk = talk_of(context)
     given = {
@@ -92,7 +97,11 @@ def init(
         config = module.load(target, {})
     else:
         told = _answers(answers) | {name: it for name, it in given.items() if it}
-        config = module.load(None, {}, overrides(ask(talk, told)))
+        told = local(folder, told) | told if development else told
+        found = overrides(ask(talk, told))
+        if development:
+            found |= developing(near)
+        config = module.load(None, {}, found)
     files = plan(folder, config, module.to_toml(config))
     for line in summary(files, config):
         talk.say(line)
@@ -146,18 +155,41 @@ def ask(talk: Talk, told: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+def local(folder: Path, told: Mapping[str, str]) -> dict[str, str]:
+    """Answers of a development node: one port of this machine, its data in its own folder."""
+    listen = told.get("peer_listen", "127.0.0.1:7001")
+    return {
+        "data": str(folder / "data"),
+        "domain": f"localhost:{listen.rpartition(':')[2]}",
+        "tls": "proxy",
+        "peer_listen": listen,
+        "home_listen": listen,
+    }
+
+
+def developing(near: Sequence[str]) -> dict[str, Any]:
+    """Settings that only a development node has; `near` are others, spoken to without TLS."""
+    return {
+        "node.development": True,
+        "database.migrate": "auto",
+        "net.http_hosts": list(near),
+        "rooms.unsafe_room": bool(lacking()),
+    }
+
+
 def overrides(told: Mapping[str, str]) -> dict[str, Any]:
     """Answers as settings."""
     domain = told["domain"]
     if not re.fullmatch(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?", domain):
         raise Invalid(f"{domain} is no name", code="usage", mend="--domain corridor.stat.example")
+    scheme = "http" if re.fullmatch(r"localhost:\d+", domain) else "https"
     participant: dict[str, Any] = {"id": told["participant"]}
     if told["title"]:
         participant["title"] = {"en": told["title"]}
     if told["country"]:
         participant["country"] = told["country"].upper()
     found: dict[str, Any] = {
-        "node.public_url": f"https://{domain}",
+        "node.public_url": f"{scheme}://{domain}",
         "node.peer_listen": told["peer_listen"],
         "node.home_listen": told["home_listen"],
         "node.data_dir": str(Path(told["data"]).absolute()),
@@ -198,10 +230,15 @@ def plan(folder: Path, config: Any, toml: str) -> list[Planned]:
     found = str(typed) if typed.name == "corridor" else shutil.which("corridor")
     program = found or "/usr/local/bin/corridor"
     where = folder.absolute()
-    return [
+    files = [
         Planned(folder / "corridor.toml", 0o640, "settings", lambda: toml),
         Planned(folder / "peers.toml", 0o640, "facts of partners", lambda: PEERS),
         Planned(data / "master.key", 0o600, "master key: keep a copy elsewhere"),
+    ]
+    if config.node.development:
+        return files
+    return [
+        *files,
         Planned(
             folder / "corridor.service", 0o644, "systemd unit", lambda: unit(program, where, data)
         ),
@@ -223,6 +260,14 @@ def remaining(folder: Path, config: Any) -> list[str]:
     """The commands that remain."""
     at = folder / "corridor.toml"
     lines = ["", "What remains:"]
+    if config.node.development:
+        return [
+            *lines,
+            f"  corridor up --config {at}       (stays; the rest in a second terminal)",
+            f"  export CORRIDOR_CONFIG={at.absolute()}",
+            "  corridor doctor",
+            "  corridor partner add DID",
+        ]
     if config.tls.mode == "proxy":
         host = config.node.public_url.removeprefix("https://")
         lines.append(f"  Caddy:  {host} {{ reverse_proxy {config.node.peer_listen} }}")

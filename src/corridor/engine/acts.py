@@ -135,7 +135,7 @@ class Acts:
             for row in store.acts.open():
                 detail = msgspec.json.decode(row.detail)
                 act = receipt.Act(**detail["act"])
-                identity = self.ground.world.chance.uuid7()
+                identity = detail["receipt"]  # the one that its answer named
                 body = receipt.receipt(
                     act,
                     id=identity,
@@ -320,6 +320,7 @@ class Act:
                 if getattr(self._told, name) is not None
             },
             "request": [request.length, request.digest],
+            "receipt": self._receipt_id,
         }
         return ActRow(
             participant=self._admitted.home.slug,

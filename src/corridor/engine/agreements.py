@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from corridor.engine.draft import Draft
-from corridor.engine.ground import Ground, Home, micros, stamp
+from corridor.engine.ground import Ground, Home, micros, moment, stamp
 from corridor.engine.library import Library
 from corridor.errors import CannotHonour, RemoteProtocolError
 from corridor.policy import odrl
@@ -138,7 +138,7 @@ class Agreements:
             meaning=record.meaning,
             terms=record.terms_sha,
             permit=record.permit_sha,
-            ends="" if record.ends_at is None else str(record.ends_at),
+            ends="" if record.ends_at is None else stamp(moment(record.ends_at)),
             negotiation={"process": it.pid, "entries": self._entries(draft, it)},
             payloads={"agreement": record.raw},
         )

@@ -137,8 +137,10 @@ class Draft:
         self.set(state=process.state, pending=process.pending, intent=process.intent)
 
     def leaf(self, kind: str, **told: Any) -> None:
-        """Add an entry to the ledger, in the thread of this process."""
+        """Add an entry: in the negotiation's thread, or under the agreement that is used."""
         told.setdefault("process", self.record.pid)
+        if isinstance(self.record, Transfer):
+            told.setdefault("agreement", self.record.agreement_id)
         self.leaves.append(self.clerk.leaf(self.home, kind, **told))
 
     def drop_pending(self, *, acknowledged: bool) -> None:

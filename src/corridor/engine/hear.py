@@ -25,6 +25,7 @@ from corridor.identity.token import Caller
 from corridor.protocol.machine import Role
 from corridor.store.boxes import Heard as HeardRow
 from corridor.store.keys import SeenToken
+from corridor.store.transfers import Transfer
 from corridor.store.unit import Conflict, Unit, Write
 from corridor.wire.codec import Message
 
@@ -110,7 +111,7 @@ class Ear:
         """A message that begins a process; its checks are the talk's own (11), (12)."""
         talk = draft.talk
         draft.become(talk.machine.hear(process_of(draft.record), step).process)
-        self._note(draft, heard)
+        self._note(draft, heard, status=201)
         talk.enter(draft, speak=True)
         try:
             await self._commit(draft, heard)
@@ -197,7 +198,7 @@ class Ear:
         if theirs:
             draft.set(peer_pid=theirs)
 
-    def _note(self, draft: Draft, heard: Heard) -> None:
+    def _note(self, draft: Draft, heard: Heard, *, status: int = 200) -> None:
         """The inbox row, the used token, and the entry of what was heard."""
         home, record = draft.home, draft.record
         store = self._ground.store.of(home.slug)
@@ -228,9 +229,29 @@ class Ear:
             protocol="dsp",
             path=heard.path,
             message=kind,
-            status=200,
+            status=status,
             key=heard.caller.kid,
             payloads=payloads,
+        )
+        self._note_identity(draft, heard.caller)
+
+    def _note_identity(self, draft: Draft, caller: Caller) -> None:
+        """The document that a peer's tokens are verified by, each time it is another one."""
+        if not caller.document:
+            return
+        meta = self._ground.store.node.meta
+        name = f"identity|{draft.home.slug}|{caller.did}"
+        digest = hashlib.sha256(caller.document).hexdigest()
+        if meta.get(name) == digest:
+            return
+        draft.writes.append(meta.put(name, digest))
+        draft.leaf(
+            "identity.seen",
+            process=None,
+            agreement=None,
+            did=caller.did,
+            digest=digest,
+            payloads={"document": caller.document},
         )
 
     def _token(self, home: Home, caller: Caller) -> Write:
@@ -264,6 +285,7 @@ class Ear:
             home,
             "message.received",
             process=None if record is None else record.pid,
+            agreement=record.agreement_id if isinstance(record, Transfer) else None,
             peer=heard.caller.did,
             protocol="dsp",
             path=heard.path,

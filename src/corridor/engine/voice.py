@@ -27,6 +27,7 @@ from corridor.errors import (
 )
 from corridor.protocol.machine import Process, Role
 from corridor.store.boxes import Queued
+from corridor.store.transfers import Transfer
 from corridor.store.unit import Conflict, Unit
 from corridor.wire import negotiation as wire_negotiation
 from corridor.wire import transfer as wire_transfer
@@ -168,6 +169,7 @@ class Voice:
             home,
             "decision",
             process=record.pid,
+            agreement=record.agreement_id if isinstance(record, Transfer) else None,
             subject=row.message_id,
             outcome="unreachable",
             peer=row.peer,

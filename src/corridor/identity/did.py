@@ -100,6 +100,7 @@ class Document:
     methods: tuple[Method, ...]
     relationships: Mapping[str, frozenset[str]]
     services: tuple[Entry, ...]
+    raw: bytes = b""
 
     @classmethod
     def parse(cls, data: bytes, *, limits: Limits) -> Document:
@@ -116,6 +117,7 @@ class Document:
             methods=tuple(_unique(_method(did, one) for one in methods)),
             relationships={name: _related(did, value.get(name)) for name in _RELATIONSHIPS},
             services=tuple(entry for one in services if (entry := _entry(one)) is not None),
+            raw=bytes(data),
         )
 
     def method(self, kid: str | None) -> Method | None:

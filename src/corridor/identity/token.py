@@ -48,7 +48,8 @@ class Caller:
     """Who spoke. `bound`: the token names the digest of this very body.
 
     `expires` is the token's own end (keep its `jti` until then and the leeway); `token` is the
-    access token that it carries, empty where there is none.
+    access token that it carries, empty where there is none; `document` the bytes of the DID
+    document that its key stands in.
     """
 
     did: str
@@ -58,6 +59,7 @@ class Caller:
     raw: str
     bound: bool
     token: str = ""
+    document: bytes = b""
 
 
 class _Header(msgspec.Struct, frozen=True):

@@ -99,9 +99,10 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Requests(msgspec.Struct, frozen=True, kw_only=True):
-    """`[requests]`, in seconds."""
+    """`[requests]`: `wait` in seconds; `unsolicited`: offers that nobody asked for are taken."""
 
     wait: float
+    unsolicited: bool
 
 
 class Approvals(msgspec.Struct, frozen=True, kw_only=True):
@@ -245,7 +246,10 @@ SECTIONS: dict[str, dict[str, Setting]] = {
         "overlap": Setting(DURATION, "24h", "how long a new key is published before it signs"),
     },
     "trust": {"peers_file": Setting(PATH, "peers.toml", "facts of peers without credentials")},
-    "requests": {"wait": Setting(DURATION, "30s", "how long a request waits for its outcome")},
+    "requests": {
+        "wait": Setting(DURATION, "30s", "how long a request waits for its outcome"),
+        "unsolicited": Setting(FLAG, False, "whether offers that nobody asked for are taken"),
+    },
     "approvals": {"lapse_after": Setting(DURATION, "30d", "undecided requests end then")},
     "net": {
         "allow_networks": Setting(NETWORKS, [], "may be called though not public"),

@@ -52,7 +52,7 @@ class Story:
         found: list[tuple[int, Said]] = []
         for thread in threads:
             for entry in self.thread(home, thread):
-                if entry.type in ACTS or len(found) >= LINES_MAX:
+                if entry.type in ACTS or len(found) >= LINES_MAX or _of_transfer(entry):
                     continue
                 found.append((entry.time, self._said(home, entry)))
         return [said for _, said in sorted(found, key=lambda one: one[0])]
@@ -108,3 +108,8 @@ class Story:
             entry=body,
             words=words.of_entry(body),
         )
+
+
+def _of_transfer(entry: Entry) -> bool:
+    """Messages of a use, not of the deal."""
+    return entry.type.startswith("message.") and b'"message":"Transfer' in entry.body
