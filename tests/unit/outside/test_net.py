@@ -378,24 +378,32 @@ def test_what_a_body_raises_comes_as_it_is() -> None:
 
 
 def test_a_receiver_that_takes_nothing_is_left() -> None:
-    async def blocks() -> AsyncIterator[bytes]:
-        while True:
-            yield bytes(MiB)
-
     async def test() -> None:
         given_up, gone = asyncio.Event(), asyncio.Event()
+        sent = 0
+
+        async def blocks() -> AsyncIterator[bytes]:
+            nonlocal sent
+            while True:
+                sent += 1
+                yield bytes(MiB)
 
         async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            writer.transport.pause_reading()  # type: ignore[attr-defined] # a read transport
-            await given_up.wait()
-            writer.transport.abort()
-            gone.set()
+            try:
+                writer.transport.pause_reading()  # type: ignore[attr-defined] # a read transport
+                await given_up.wait()
+                writer.transport.abort()
+            finally:
+                gone.set()
 
         server = Server()
         server.serve = deaf  # type: ignore[method-assign] # another behaviour
         async with world(server) as (net, url):
-            request = Request(purpose="push", method="POST", url=url, body=blocks(), timeout_s=0.1)
-            assert await failure(net, request) == "timeout"
+            while not sent:  # a busy machine may not even connect in so short a time
+                request = Request(
+                    purpose="push", method="POST", url=url, body=blocks(), timeout_s=0.1
+                )
+                assert await failure(net, request) == "timeout"
             given_up.set()
             await gone.wait()
 
