@@ -92,7 +92,7 @@ CODES: dict[str, Code] = {
         401,
     ),
     "not-signed-in": Code(
-        "this node does not know you", "corridor login, or set CORRIDOR_TOKEN", E.NOT_ALLOWED, 401
+        "this node does not know you", "corridor help profiles", E.NOT_ALLOWED, 401
     ),
     "not-allowed": Code(
         "your role does not allow this", "ask the operator for the role", E.NOT_ALLOWED, 403

@@ -397,7 +397,7 @@ def _read(path: Path) -> tuple[dict[str, Any], str]:
         why = getattr(error, "strerror", None) or str(error)
     found = _AT_LINE.search(why)
     line = int(found[1]) if found else 0
-    raise _refusal([Problem("config", why, "setting-unreadable", line=line, source=path.name)])
+    raise _refusal([Problem(str(path), why, "setting-unreadable", line=line, source=path.name)])
 
 
 def _refusal(problems: Sequence[Problem]) -> Invalid:

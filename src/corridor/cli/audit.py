@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import islice
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from corridor.cli.away import home_of
 from corridor.cli.partner import SIGNS
 from corridor.cli.talk import Talk, moment, short, talk_of
 from corridor.client.receipts import load_receipt
-from corridor.errors import EvidenceBroken
+from corridor.errors import EvidenceBroken, Invalid
 from corridor.wire.home import EntryView, LedgerCheck, VerifiedView
 
 app = typer.Typer(
@@ -40,16 +41,24 @@ def log(
     corridor audit log --kind receipt --since 2026-11-01T00:00:00Z --json
     """
     talk = talk_of(context)
+    if since and not re.match(r"\d{4}-\d\d-\d\d", since):
+        raise Invalid(f"{since} is no time", code="usage", mend="--since 2026-11-01T00:00:00Z")
     query = {"since": since, "partner": partner, "deal": deal, "kind": kind, "order": "newest"}
     with home_of(context) as home:
         pages = home.pages("entries", query={name: it for name, it in query.items() if it})
-        found: list[EntryView] = list(islice(pages, limit))[::-1]
+        # One deal's thread comes oldest first whatever is asked, the whole ledger newest first.
+        found: list[EntryView] = sorted(islice(pages, limit), key=_place)
     rows = [
         ("" if it.index is None else str(it.index), it.at[:23], it.type, short(it.thread), it.words)
         for it in found
     ]
     names = ("INDEX", "AT (UTC)", "TYPE", "THREAD", "WHAT")
     talk.table({"items": found}, names, rows, empty="no such entries")
+
+
+def _place(it: EntryView) -> tuple[bool, int, str]:
+    """Oldest first; what has no place yet is the newest."""
+    return it.index is None, it.index or 0, it.at
 
 
 @app.command()

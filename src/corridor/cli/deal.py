@@ -72,7 +72,10 @@ def show_deal(talk: Talk, it: DealView, *, whole: bool = False) -> None:
     rows: list[tuple[str, object]] = [
         ("agreement" if it.agreement else "negotiation", it.id),
         ("asset", f"{it.asset} of {it.partner if it.role == 'consumer' else 'ours'}"),
-        ("partner", f"{it.partner}  {it.partner_did}"),
+        (
+            "partner",
+            it.partner if it.partner == it.partner_did else f"{it.partner}  {it.partner_did}",
+        ),
         ("role", it.role),
         ("state", it.state),
         ("next", it.what_next),
@@ -93,7 +96,7 @@ def show_deal(talk: Talk, it: DealView, *, whole: bool = False) -> None:
     ]
     if whole:
         lines = [
-            f"{moment(said.at)}  {said.who}  {said.what} {said.code} {said.reason}".rstrip()
+            f"{moment(said.at)}  {said.who}: {said.what} {said.code} {said.reason}".rstrip()
             for said in it.timeline
         ]
         rows += [("columns", it.columns), ("timeline", "\n".join(lines))]

@@ -101,9 +101,10 @@ def _examine(talk: Talk, *, fix: bool, partner: str) -> Iterator[Line]:
         if not error.problems:
             yield bad("configuration", error.what, error.mend)
         for it in error.problems:
-            yield bad("configuration", str(it), it.mend)
+            place = f"{it.source}:{it.line} " if it.line else ""
+            yield bad("configuration", f"{place}{it.path}: {it.message}", it.mend or error.mend)
         return
-    yield good("configuration", f"{len(config.participants)} participants")
+    yield good("configuration", ", ".join(it.id for it in config.participants))
     for check in (_modes, _space, _disk, _database, _clock, _tls):
         yield from check(config, fix)
     yield from _kernel(config)

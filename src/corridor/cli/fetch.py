@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import typer
 
 from corridor.cli.away import home_of
@@ -22,7 +20,7 @@ def fetch(
     *,
     deal: str = typer.Argument(..., metavar="DEAL|ASSET", help="Id of an agreement, or asset."),
     path: str = typer.Argument("", help="Which file, where the asset is a folder."),
-    to: Path = typer.Option(Path(), help="Folder, or the file's new name."),
+    to: str = typer.Option(".", help="Folder (FOLDER/ makes it), or the file's new name."),
     purpose: str = typer.Option("", help="What for, where there is no agreement yet."),
     no_resume: bool = typer.Option(False, "--no-resume", help="Begin anew."),
     list_: bool = typer.Option(False, "--list", help="Only say which files there are."),

@@ -11,7 +11,7 @@ from corridor.cli.away import home_of
 from corridor.cli.talk import Talk, moment, short, talk_of
 from corridor.client import offering
 from corridor.client.faces import text_of
-from corridor.errors import Invalid
+from corridor.errors import Invalid, Problem
 from corridor.wire.home import Fault, OfferView, TermsChecked
 
 app = typer.Typer(
@@ -224,6 +224,9 @@ def faulty(file: Path, told: TermsChecked) -> Invalid:
     return Invalid(
         f"{file} has {count} fault{'s' if count > 1 else ''}",
         code="invalid",
-        cause="\n".join(fault_line(it) for it in told.problems),
+        problems=[
+            Problem(it.path, it.message, it.code, line=it.line, source=it.source, mend=it.mend)
+            for it in told.problems
+        ],
         mend=f"corridor help {first}",
     )

@@ -19,7 +19,7 @@ from corridor.cli.words import condition, names
 from corridor.client.flows import ended, pending
 from corridor.client.home import Deal, Home, Result
 from corridor.client.result import library
-from corridor.errors import Ended, Exit, Invalid, NotFound, Pending
+from corridor.errors import Ended, Exit, Invalid, NotFound, Pending, QueryRefused
 from corridor.wire.home import DealView
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -65,11 +65,22 @@ def query(
         if sql:
             if select or where or order or limit is not None:
                 raise Invalid("SQL, or --select and the like: not both", code="usage")
-            rows = found.sql(read_sql(sql), purpose=purpose or None)
+            rows = _sql(found, read_sql(sql), purpose or None)
         else:
             rows = found.read(names(select), **asked)
         _give(talk, rows, chosen, out)
     talk.say(f"{rows.rows:,} rows · agreement {found.id} · receipt {rows.receipt_id or 'none'}")
+
+
+def _sql(deal: Deal, asked: str, purpose: str | None) -> Result:
+    """Rows of SQL; a partner without it is asked by columns, in the words of this command."""
+    try:
+        return deal.sql(asked, purpose=purpose)
+    except QueryRefused as error:
+        if error.code == "unsupported":
+            told = "--select COLUMN,… --where 'COLUMN = VALUE' --order COLUMN --limit 100"
+            error.would_pass = f"corridor query {deal.asset} {told}"
+        raise
 
 
 def deal_for(home: Home, wanted: str, purpose: str, talk: Talk) -> Deal:

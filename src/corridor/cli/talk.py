@@ -129,7 +129,9 @@ class Talk:
             self.json(document)
             return
         if not self.terminal:
-            self.write("\n".join(f"{name}\t{plain(it)}" for name, it in rows if plain(it)))
+            # A value of several lines is as many lines under the same name.
+            lines = [(name, line) for name, it in rows for line in str_lines(it)]
+            self.write("\n".join(f"{name}\t{line}" for name, line in lines))
             return
         told = [(name, text(it)) for name, it in rows if text(it) != ""]
         wide = max((len(name) for name, _ in told), default=0)
@@ -258,7 +260,7 @@ def mend_of(error: CorridorError) -> str:
         return error.would_pass
     if isinstance(error, BudgetSpent) and error.resets_at:
         return f"wait until {moment(error.resets_at)}, or ask for more: corridor request --terms"
-    return error.mend
+    return error.mend.replace("REFERENCE", error.reference or "REFERENCE")
 
 
 def error_lines(error: CorridorError, width: int) -> list[str]:
@@ -271,17 +273,22 @@ def error_lines(error: CorridorError, width: int) -> list[str]:
         lines += labelled("cause", told, width)
     problems = error.problems if isinstance(error, Invalid) else ()
     if len(problems) > 1 or (problems and problems[0].message not in error.what):
-        for it in problems:
+        for number, it in enumerate(problems):
             place = f"{it.source}:{it.line}  " if it.source and it.line else ""
-            mend = f" {it.mend}" if it.mend else ""
+            mend = f" {_sentence(it.mend)}" if it.mend else ""
             stop = "" if it.message.endswith((".", "?", "!")) else "."
             told = f"{place}{it.path}: {it.message}{stop}{mend} [{it.code}]"
-            lines += labelled("", told, width)
+            lines += labelled("" if number or lines else "cause", told, width)
     if mend := mend_of(error):
         lines += labelled("mend", mend, width)
     reference = f" · reference {error.reference}" if error.reference else ""
     lines += labelled("help", f"{error.help}{reference}", width)
     return lines
+
+
+def _sentence(told: str) -> str:
+    """With a capital; a command stays as it is typed."""
+    return told if told.startswith("corridor ") else told[:1].upper() + told[1:]
 
 
 def labelled(label: str, told: str, width: int) -> list[str]:
@@ -318,6 +325,13 @@ def plain(cell: Cell) -> str:
     if isinstance(cell, int | float) and not isinstance(cell, bool):
         return str(cell)
     return one_line(text(cell))
+
+
+def str_lines(cell: Cell) -> list[str]:
+    """The lines of a value for programs, none where it is empty."""
+    if isinstance(cell, str):
+        return [line for line in map(one_line, safe(cell).splitlines()) if line]
+    return [plain(cell)] if plain(cell) else []
 
 
 def safe(told: str) -> str:

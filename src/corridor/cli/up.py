@@ -9,7 +9,9 @@ from typing import Any
 import typer
 
 from corridor.cli.away import TOKEN_FILE, load_config
+from corridor.cli.ports import holder
 from corridor.cli.talk import talk_of
+from corridor.errors import CorridorError, Invalid
 from corridor.rooms.sandbox import die_with_parent
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -48,5 +50,25 @@ def up(
     if config.node.development:
         talk.warn("development: loopback, no certificate", "note")
     # The node is loaded by name: every other command does without its weight.
-    status: int = importlib.import_module("corridor.app").run(config)
+    try:
+        status: int = importlib.import_module("corridor.app").run(config)
+    except CorridorError as error:
+        if error.code == "port-in-use":
+            raise taken(config, error) from error
+        raise
     raise typer.Exit(status)
+
+
+def taken(config: Any, error: CorridorError) -> Invalid:
+    """A port that somebody else has: who, and the option that takes another."""
+    for name in ("peer_listen", "home_listen"):
+        listen = getattr(config.node, name)
+        if f"port {listen.port} " in error.what:
+            other = f"{listen.host}:{listen.port + 10}"
+            return Invalid(
+                f"{listen} is taken",
+                code=error.code,
+                cause=f"{holder(listen.port) or 'another program'} listens there",
+                mend=f"stop it, or corridor up --{name.replace('_', '-')} {other}",
+            )
+    return Invalid(error.what, code=error.code, cause=error.cause)

@@ -39,7 +39,11 @@ class Terms:
         try:
             return cls(text=Path(source).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
-            raise Invalid(f"{source} cannot be read", cause=str(error)) from error
+            raise Invalid(
+                f"{source} cannot be read",
+                code="usage",
+                cause=getattr(error, "strerror", None) or str(error),
+            ) from error
 
     def plain(self, language: str = "en") -> list[str]:
         """What they say, in sentences."""

@@ -205,7 +205,7 @@ def pending(deal: DealView) -> Pending:
         deal.what_next or "not agreed yet",
         waiting_for=deal.waiting_for,
         since=deal.since,
-        cause=f"waiting for {deal.waiting_for or deal.partner} since {deal.since}",
+        cause=f"waiting for {deal.waiting_for or deal.partner} since {minute(deal.since)}",
         mend=f"corridor deal show {short(deal.id)}",
     )
 
@@ -225,7 +225,13 @@ def ended(deal: DealView) -> Ended | None:
     if deal.state == "live" or deal.pending:
         return None
     code = "agreement-withdrawn" if deal.state == "withdrawn" else "agreement-ended"
-    return Ended(f"this agreement is {deal.state}", code=code, why=deal.reason, cause=deal.reason)
+    how = "was given back" if deal.state == "returned" else f"is {deal.state}"
+    return Ended(f"this agreement {how}", code=code, why=deal.reason, cause=deal.reason)
+
+
+def minute(told: str) -> str:
+    """A time of the API (UTC) as a sentence has it."""
+    return f"{told[:10]} {told[11:16]} UTC" if told.endswith("Z") else told
 
 
 def short(identity: str) -> str:

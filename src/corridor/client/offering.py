@@ -38,7 +38,11 @@ def read_terms(source: Path | str) -> tuple[str, str]:
             text = file.read(TERMS_BYTES_MAX).decode()  # the node refuses longer ones, with reasons
         return text, Path(source).name
     except (OSError, ValueError) as error:
-        raise Invalid(f"{source} cannot be read", cause=str(error)) from error
+        raise Invalid(
+            f"{source} cannot be read",
+            code="usage",
+            cause=getattr(error, "strerror", None) or str(error),
+        ) from error
 
 
 def source_of(line: Line, data: Path | str | None, asset: str) -> Flow[Mapping[str, Any] | None]:

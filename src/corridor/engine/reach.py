@@ -38,6 +38,8 @@ from corridor.wire.transfer import DataAddress
 from corridor.world import Request, Streamed
 
 PROBLEM_BYTES_MAX = 64 << 10
+# What a partner may call the fault of a question; any other code would speak for our own node.
+QUESTION_CODES = frozenset({"query", "query-type", "filter", "row-filter", "unsupported"})
 PLAIN: Mapping[int, type[CorridorError]] = {
     401: NotAllowed,
     404: NotFound,
@@ -182,7 +184,7 @@ class Reach:
                 break
         try:
             problem = msgspec.json.decode(bytes(told), type=dict[str, object])
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError, UnicodeError):
             problem = {}
         code, rule = str(problem.get("code", "")), str(problem.get("rule", ""))
         what = str(problem.get("detail", "")) or f"the partner answered {answer.status}"
@@ -197,7 +199,8 @@ class Reach:
         if code.startswith("agreement-"):
             return Ended(what, code=code, why=told_all["cause"])
         if answer.status == 400 or would_pass:
-            return QueryRefused(what, would_pass=would_pass, **told_all)
+            own = code if code in QUESTION_CODES else QueryRefused.code
+            return QueryRefused(what, code=own, would_pass=would_pass, **told_all)
         known = PLAIN.get(answer.status)
         return known(what) if known is not None else Refused(what, **told_all)
 

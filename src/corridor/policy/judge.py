@@ -36,6 +36,8 @@ from corridor.policy.profile import PURPOSES
 from corridor.policy.values import instant_text
 from corridor.policy.windows import window_end, window_start
 
+SLUGS = {whole: slug for slug, whole in PURPOSES.items()}
+
 __all__ = [
     "Allowed",
     "Charge",
@@ -338,12 +340,17 @@ def _purpose(
         return Denied(rule="purpose", because="no purpose was named", bound=_names(purposes))
     whole = PURPOSES.get(given, given)
     if (purposes is not None and whole not in purposes) or whole in excluded:
-        return Denied(rule="purpose", because=f"not for {given}", bound=_names(purposes))
+        return Denied(rule="purpose", because=f"not for {_slug(given)}", bound=_names(purposes))
     return None
 
 
 def _names(allowed: frozenset[str] | None) -> str:
-    return "allowed: " + ", ".join(sorted(allowed)) if allowed else ""
+    return "allowed: " + ", ".join(sorted(map(_slug, allowed))) if allowed else ""
+
+
+def _slug(purpose: str) -> str:
+    """The profile's word for a purpose; an IRI of a participant's own stays as it is."""
+    return SLUGS.get(purpose, purpose)
 
 
 def _whom(

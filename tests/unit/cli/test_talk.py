@@ -55,7 +55,7 @@ def test_all_problems_are_told() -> None:
               Problem("b", "is missing.", "setting-missing", mend="write it")]  # fmt: skip
     assert it.fail(Invalid("2 faults", problems=faults, code="setting-unknown")) == 10
     assert "f.toml:3  a: no such key. [setting-unknown]" in err.getvalue()
-    assert "b: is missing. write it [setting-missing]" in err.getvalue()
+    assert "b: is missing. Write it [setting-missing]" in err.getvalue()
 
 
 @pytest.mark.parametrize(

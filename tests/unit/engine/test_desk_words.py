@@ -63,7 +63,7 @@ def test_an_agreement_says_what_to_do_with_it() -> None:
         created=0, changed=0,
     )  # fmt: skip
     told = words.of_agreement(it, ends="2027-01-01T00:00:00.000Z", leaving=None).next
-    assert told == "Use it: corridor query survey. It holds until 2027-01-01T00:00:00.000Z."
+    assert told == "Use it: corridor query survey. It holds until 2027-01-01 00:00 UTC."
     assert "withdrawn" in words.of_agreement(it, ends=None, leaving="soon").next
 
 

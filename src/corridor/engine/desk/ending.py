@@ -8,6 +8,7 @@ from datetime import timedelta
 from corridor.engine.desk.deals import Deals
 from corridor.engine.desk.means import Actor, Means, when
 from corridor.engine.desk.story import Story
+from corridor.engine.desk.words import minute
 from corridor.engine.ground import Home, micros, stamp
 from corridor.errors import Changed, Invalid
 from corridor.policy.plain import span_words
@@ -37,7 +38,7 @@ class Ending:
         it = self._live(home, name, Role.PROVIDER)
         leaving = self._deals.leaving(home, it)
         if leaving is not None:
-            raise Changed("it was withdrawn already", cause=f"it ends at {leaving}")
+            raise Changed("it was withdrawn already", cause=f"it ends at {minute(leaving)}")
         notice = self._means.engine.library.permit(home, it).notice
         follows = self._follows(home, it, notice)
         if dry_run:
@@ -86,7 +87,9 @@ class Ending:
         effect = stamp(self._means.ground.now() + notice)
         goes = "are cut" if at_once else "may go on until then"
         words = [
-            "It ends at once." if at_once else f"It ends after {span_words(notice)}, at {effect}.",
+            "It ends at once."
+            if at_once
+            else f"It ends after {span_words(notice)}, at {minute(effect)}.",
             f"{_count(len(sessions), 'session')}, {_count(streams, 'answer')} under way: {goes}.",
             f"{_count(len(transfers), 'transfer')} end{'s' if len(transfers) == 1 else ''}.",
             f"{partner} is told, with your reason; both ledgers keep it. It cannot be undone.",

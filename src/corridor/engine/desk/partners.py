@@ -6,12 +6,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
+from urllib.parse import urlsplit
 
 from corridor.engine.desk import paging
-from corridor.engine.desk.connection import Connection
+from corridor.engine.desk.connection import Connection, Met
 from corridor.engine.desk.means import Actor, Means, when, when_or_none
 from corridor.engine.ground import Home, micros
-from corridor.errors import Changed, Invalid, NotFound
+from corridor.errors import Changed, Invalid, MalformedMessage, NotFound, NotReachable
+from corridor.identity.did import to_url
 from corridor.store.peers import Peer
 from corridor.store.unit import Conflict, Unit
 from corridor.wire.home import Page, PartnerAsk, PartnerTest, PartnerView
@@ -35,7 +37,7 @@ class Partners:
         did = ask.did or await self._connection.did_at(ask.url)
         if did == home.did:
             raise Invalid("this is ourselves")
-        met = await self._connection.meet(did)
+        met = await self._met(did)
         store = self._means.store(home).peers
         known = store.get(did)
         if known is None and store.count() >= PARTNERS_MAX:
@@ -60,6 +62,26 @@ class Partners:
         except Conflict as conflict:
             raise Changed("the handle was taken meanwhile") from conflict
         return await self.show(home, did)
+
+    async def _met(self, did: str) -> Met:
+        """Where a partner is; raises Invalid for what is no DID, NotReachable with what helps."""
+        try:
+            url = to_url(did, http_hosts=frozenset())
+        except MalformedMessage as error:
+            raise Invalid(
+                f"{did[:100]} cannot be looked up",
+                cause=error.what,
+                mend="a DID is like did:web:corridor.stat.example:stat",
+            ) from error
+        try:
+            return await self._connection.meet(did)
+        except NotReachable as error:
+            if urlsplit(url).hostname == "localhost":
+                error.mend = (
+                    "start it; its host and port stand in [net] http_hosts of this node's "
+                    "corridor.toml"
+                )
+            raise
 
     def _handle(self, home: Home, did: str, wished: str) -> str:
         """The wished handle, or one made of the DID's last part that nobody has."""

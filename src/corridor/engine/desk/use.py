@@ -91,7 +91,7 @@ class Use:
         self, home: Home, actor: Actor, name: str, body: bytes
     ) -> AsyncIterator[Passing]:
         """Ask a question: the body goes to the partner as it came."""
-        it = self._deals.agreement(home, name, Role.CONSUMER)
+        it = self._of_rows(home, name)
         headers = self._headers(home, actor, it, _purpose(body))
         headers["content-type"] = "application/json"
         async with self._means.engine.reach.request(
@@ -105,7 +105,7 @@ class Use:
 
     async def explain(self, home: Home, actor: Actor, name: str, body: bytes) -> bytes:
         """What the partner would say to a question; JSON. Nothing is charged."""
-        it = self._deals.agreement(home, name, Role.CONSUMER)
+        it = self._of_rows(home, name)
         headers = self._headers(home, actor, it, _purpose(body))
         headers["content-type"] = "application/json"
         told = bytearray()
@@ -124,6 +124,8 @@ class Use:
     ) -> AsyncIterator[Passing]:
         """A file, or what a Range asks of it. `path` is plain text; empty: the only file."""
         it = self._deals.agreement(home, name, Role.CONSUMER)
+        if it.service == "tables":
+            raise Invalid(f"{it.asset} is a table", mend=f"corridor query {it.asset}")
         if any(part in (".", "..") for part in path.split("/")):
             raise Invalid("a path has no dot segments")
         headers = self._headers(home, actor, it, given.get("corridor-purpose"))
@@ -136,6 +138,13 @@ class Use:
                 yield passing
             finally:
                 await self._note(home, actor, it, passing)
+
+    def _of_rows(self, home: Home, name: str) -> Agreement:
+        """The agreement, where it is about rows; raises Invalid where it is about files."""
+        it = self._deals.agreement(home, name, Role.CONSUMER)
+        if it.service == "files":
+            raise Invalid(f"{it.asset} is no table", mend=f"corridor fetch {it.asset}")
+        return it
 
     def _headers(
         self, home: Home, actor: Actor, it: Agreement, purpose: str | None

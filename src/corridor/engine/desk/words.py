@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,11 +24,12 @@ class Turn:
     next: str
 
 
+_CODE = re.compile(r"^[a-z]+(-[a-z]+)+: ")
 OVER = "Nothing: it is over."
 ALONE = "Nothing: it goes on by itself."
 UNDELIVERED = Turn(
     "an operator here",
-    "The last message could not be delivered: corridor outbox retry, or abandon.",
+    "The last message could not be delivered: see corridor partner test, then ask again.",
 )
 
 
@@ -65,8 +67,8 @@ def of_agreement(it: Agreement, *, ends: str | None, leaving: str | None) -> Tur
     if it.state != "live":
         return Turn("", _over(it.reason))
     if leaving is not None:
-        return Turn("", f"It was withdrawn and holds until {leaving}.")
-    until = f" It holds until {ends}." if ends else ""
+        return Turn("", f"It was withdrawn and holds until {minute(leaving)}.")
+    until = f" It holds until {minute(ends)}." if ends else ""
     if it.role == Role.PROVIDER:
         return Turn("", f"Nothing: they may use it.{until}")
     verb = "corridor query" if it.service == "tables" else "corridor fetch"
@@ -90,7 +92,13 @@ def of_transfer(it: Transfer, partner: str, *, dead: bool) -> Turn:
 
 
 def _over(reason: str | None) -> str:
-    return f"{OVER} Reason given: {reason}" if reason else OVER
+    told = _CODE.sub("", reason or "")
+    return f"{OVER} Reason given: {told}" if told else OVER
+
+
+def minute(told: str) -> str:
+    """A time of the API (UTC) as a sentence has it."""
+    return f"{told[:10]} {told[11:16]} UTC"
 
 
 MESSAGES: Mapping[str, str] = {
