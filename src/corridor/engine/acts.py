@@ -8,6 +8,7 @@ Counts are never given back; bytes and rows are held in slices and settled to wh
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from corridor.engine.clerk import Clerk
 from corridor.engine.ground import Ground, micros, moment
 from corridor.engine.library import Library, scope_of
 from corridor.engine.sessions import Admitted, Sessions
-from corridor.errors import BudgetSpent, PeerMustWait, Refused
+from corridor.errors import BudgetSpent, PeerMustWait, Refused, StoreUnavailable
 from corridor.evidence import receipt
 from corridor.evidence.receipt import Outcome, Seen
 from corridor.policy import judge as j
@@ -33,6 +34,7 @@ from corridor.store.unit import Conflict, Leaf, Unit, Write
 METERED = ("bytes", "rows")
 SLICE: Mapping[str, int] = {"bytes": 8 << 20, "rows": 1000}
 RECHECK_S = 1.0
+OWED_AGAIN_S = 1.0
 ENDED = {"live": "refused", "withdrawn": "agreement-withdrawn"}
 log = structlog.get_logger()
 
@@ -58,7 +60,8 @@ class Acts:
         self.clerk = clerk
         self._library = library
         self._sessions = sessions
-        self._denials: dict[tuple[str, str], tuple[int, str]] = {}
+        self._owed: dict[asyncio.Task[None], None] = {}
+        self._denials: dict[tuple[str, str], tuple[int, str, int]] = {}
 
     def visit(self, admitted: Admitted, *, purpose: str | None, actor: str | None) -> Visit:
         """A request of an open session."""
@@ -111,7 +114,9 @@ class Acts:
         minute = micros(self.ground.now()) // 60_000_000
         known = self._denials.get(key)
         if known is not None and known[0] == minute:
+            self._denials[key] = (minute, known[1], known[2] + 1)
             return known[1]
+        untold = self._untold(admitted, denied.rule, 0 if known is None else known[2])
         leaf = self.clerk.leaf(
             admitted.home,
             "decision",
@@ -122,11 +127,55 @@ class Acts:
             permit=admitted.permit.permit_hash,
             payloads={"because": (denied.because or denied.rule).encode()},
         )
-        await self.ground.store.run(Unit((), (leaf,)))
-        self._denials[key] = (minute, leaf.id)
+        await self.ground.store.run(Unit((), (*untold, leaf)))
+        self._denials[key] = (minute, leaf.id, 0)
         if len(self._denials) > 10_000:
             self._denials.pop(next(iter(self._denials)))
         return leaf.id
+
+    def _untold(self, admitted: Admitted, rule: str, times: int) -> tuple[Leaf, ...]:
+        """How often the same was denied in the minute of the last entry, beside that one."""
+        if not times:
+            return ()
+        again = self.clerk.leaf(
+            admitted.home,
+            "decision",
+            agreement=admitted.agreement.agreement_id,
+            outcome="denied",
+            rule=rule,
+            times=times,
+        )
+        return (again,)
+
+    async def settle(self, unit: Unit, sid: str) -> None:
+        """Write the receipt of a stream; where the store is away it is owed, and written later."""
+        try:
+            await self.ground.store.run(unit)
+        except StoreUnavailable:
+            task = asyncio.create_task(self._owe(unit, sid))
+            self._owed[task] = None
+            task.add_done_callback(lambda done: self._owed.pop(done, None))
+        else:
+            self.ground.bells.ring(f"acts|{sid}")
+
+    async def _owe(self, unit: Unit, sid: str) -> None:
+        while True:
+            await self.ground.world.clock.sleep(OWED_AGAIN_S)
+            try:
+                await self.ground.store.run(unit)
+            except StoreUnavailable:
+                continue
+            except Conflict:
+                return
+            self.ground.bells.ring(f"acts|{sid}")
+            return
+
+    async def stop(self) -> None:
+        """Owe what is owed to the next start, which closes the acts as unknown."""
+        owed = list(self._owed)
+        for task in owed:
+            task.cancel()
+        await asyncio.gather(*owed, return_exceptions=True)
 
     async def recover(self) -> None:
         """Acts that a crash left open: nobody knows what arrived."""
@@ -444,9 +493,8 @@ class Act:
                     used=meter.used,
                 )
             )
-        await self._acts.ground.store.run(Unit(tuple(writes), (leaf,)))
+        await self._acts.settle(Unit(tuple(writes), (leaf,)), self._admitted.session.sid)
         log.info(telemetry.REQUEST_ALLOWED, act=self._word, outcome=outcome, code=code)
-        self._acts.ground.bells.ring(f"acts|{self._admitted.session.sid}")
 
     def _receipt(self, outcome: Outcome, response: bytes | None) -> Leaf:
         request = Seen.of(self._salts["request"], self._request)

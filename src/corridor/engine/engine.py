@@ -126,6 +126,7 @@ class Engine:
         """Begin nothing more; what is under way ends or stays due."""
         await self.alarms.stop()
         await self.push.stop()
+        await self.acts.stop()
         await self.sessions.stop()
         await self.deliver.stop(self.ground.limits.stop_sends_s)
         await self.notary.stop()

@@ -35,7 +35,7 @@ from corridor.wire import version
 from corridor.world import Request, Response
 
 END = "TERMINATE"
-UNHEARD = frozenset({401, 408, 425, 429})
+UNHEARD = frozenset({408, 425, 429})
 WISHES = frozenset({"TERMINATE", "COMPLETE", "SUSPEND"})
 log = structlog.get_logger()
 
