@@ -22,6 +22,7 @@ class Limits:
     json_depth_max: int = 32
     json_string_bytes_max: int = 64 * KiB
     json_items_max: int = 10_000
+    name_chars_max: int = 1024  # ids of processes, messages, policies; as DIDs
     headers_read_s: float = 10.0  # Apache 20 s
     body_read_s: float = 10.0
     idle_connection_s: float = 5.0  # uvicorn 5 s
@@ -96,7 +97,7 @@ class Limits:
     token_leeway_s: float = 5.0
     did_cache_s: float = 300.0  # EDC 5 min
     did_failure_cache_s: float = 10.0
-    did_cache_entries_max: int = 10_000
+    did_cache_entries_max: int = 2000  # with their bytes
     key_publish_s: float = 600.0  # twice EDC's cache
 
     # store

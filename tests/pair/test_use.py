@@ -166,8 +166,8 @@ def test_requests_of_a_day(tmp_path: Path) -> None:
             await reading(p, p.consumer.store.of("consumer").agreements.page()[0])
         assert refused.value.rule == "quota.requests.day"
         denied = [entry for entry in entries(p) if entry.get("outcome") == "denied"]
-        assert len(denied) == 1  # written down once a minute
-        assert denied[0]["rule"] == "quota.requests.day"
+        assert len(denied) == 2  # requests once a minute, and the session that was not begun
+        assert {entry["rule"] for entry in denied} == {"quota.requests.day"}
         assert told["reference"] == denied[0]["id"]
         with pytest.raises(BudgetSpent) as spent:
             async with p.consumer.engine.reach.request(

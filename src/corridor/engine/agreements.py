@@ -71,8 +71,10 @@ class Agreements:
         if not isinstance(timestamp, str) or not _zoned(timestamp):
             return "timestamp"
         store = self._ground.store.of(home.slug)
-        if store.agreements.get(str(agreement["@id"]), it.role) is not None:
-            return "@id"
+        for role in Role:  # an id of the other role is one of ours: nobody gives it again
+            held = store.agreements.get(str(agreement["@id"]), role)
+            if held is not None and (role == it.role or it.peer != home.did):
+                return "@id"
         try:
             terms = odrl.read(agreement, limits=self._ground.limits).terms_hash
         except CannotHonour:

@@ -7,6 +7,7 @@ The numbers are those of the table "Hear". Rows 1 and 2 (route, size, rate) are 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -65,6 +66,7 @@ class Ear:
         self._clerk = clerk
         self._deliver = deliver
         self._refused: dict[str, tuple[int, int]] = {}
+        self._beginning: Counter[tuple[str, str]] = Counter()
 
     async def identify(
         self, home: Home, authorization: str | None, raw: bytes | None, source: str
@@ -101,11 +103,21 @@ class Ear:
         self, home: Home, create: Callable[[Home, Heard], Awaitable[Reply]], heard: Heard
     ) -> Reply:
         """A message that may begin a process; a refusal of it is written down like any other."""
+        place = home.slug, heard.caller.did
+        self._beginning[place] += 1
         try:
             return await create(home, heard)
         except (RemoteProtocolError, CannotHonour) as refusal:
             await self._refuse(home, None, heard, refusal)
             raise
+        finally:
+            self._beginning[place] -= 1
+            if not self._beginning[place]:
+                del self._beginning[place]
+
+    def beginning(self, home: Home, peer: str) -> int:
+        """How many processes this peer is beginning at this moment; no store knows them yet."""
+        return self._beginning[home.slug, peer]
 
     async def create(self, draft: Draft, heard: Heard, step: str) -> Reply:
         """A message that begins a process; its checks are the talk's own (11), (12)."""

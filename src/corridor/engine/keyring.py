@@ -189,7 +189,7 @@ class Keyring:
         """Tell our own resolver what the document now is."""
         self._published(home.did, self.document(home))
 
-    async def rotate(self, home: Home) -> list[dict[str, Any]]:
+    async def rotate(self, home: Home, *, person: str = "") -> list[dict[str, Any]]:
         """Publish the next protocol key; a second call, late enough, makes it sign.
 
         `next` is published at once; the wake `key` turns it active after `key_publish_s`, when
@@ -199,7 +199,12 @@ class Keyring:
         if not any(key.state == "next" for key in store.keys.list("dsp")):
             due = self._ground.now() + timedelta(seconds=self._ground.limits.key_publish_s)
             leaf = self._clerk.leaf(
-                home, "admin.acted", action="key.rotate", target="dsp", outcome="next"
+                home,
+                "admin.acted",
+                action="key.rotate",
+                target="dsp",
+                outcome="next",
+                payloads={"person": person.encode()} if person else None,
             )
             wake = store.wakes.put("key", home.slug, micros(due))
             await self._ground.store.run(Unit((self._make(home, "dsp", "next"), wake), (leaf,)))

@@ -37,6 +37,13 @@ PATHS: Mapping[str, str] = {
     Step.TERMINATE: "termination",
 }
 
+OUTCOMES: Mapping[str, str] = {
+    Step.AGREE: "allowed",
+    Step.ACCEPT: "allowed",
+    Step.OFFER: "countered",
+    Step.TERMINATE: "denied",
+}
+
 
 class Negotiations:
     """Negotiations as a kind of conversation (`draft.Talk`)."""
@@ -171,7 +178,23 @@ class Negotiations:
             return
         speech = self._decide.negotiation(draft.home, it)
         if isinstance(speech, Speak):
+            self._note(draft, speech)
             draft.say(speech)
+
+    def _note(self, draft: Draft, speech: Speak) -> None:
+        """What was decided on the terms that lie on the table (evidence.md 2.2)."""
+        outcome = OUTCOMES.get(speech.step)
+        if outcome is None:
+            return
+        because = "; ".join(speech.reasons) or speech.code
+        draft.leaf(
+            "decision",
+            subject=draft.record.pid,
+            outcome=outcome,
+            rule=speech.code,
+            terms=_it(draft).terms_sha,
+            payloads={"because": because.encode()} if because else None,
+        )
 
     # what is said
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
 import msgspec
 
 from corridor.engine.clerk import Clerk
-from corridor.engine.ground import Ground, Home, micros
+from corridor.engine.ground import Ground, Home, micros, stamp
 from corridor.engine.keyring import Keyring
 from corridor.errors import NotFound, StoreUnavailable
 from corridor.evidence import note, receipt, tree
@@ -21,6 +23,8 @@ from corridor.store.unit import Conflict, Unit
 
 PURGE_EVERY_S = 3600.0
 PURGE_ROWS = 5000
+BACK_S = 5.0
+LEAP_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +50,7 @@ class Notary:
         self._grown = asyncio.Event()
         self._grown.set()
         self._purged: dict[str, float] = {}
+        self._set_at = (ground.now(), ground.world.clock.monotonic())
 
     async def start(self) -> None:
         """Sign what has grown, once a second while anything does; an idle node does nothing."""
@@ -74,6 +79,11 @@ class Notary:
             await self._grown.wait()
             self._grown.clear()
             await self._ground.world.clock.sleep(every)
+            try:
+                await self._clock()
+            except StoreUnavailable:
+                self._grown.set()
+                continue
             for home in self._ground.homes.values():
                 try:
                     await self.checkpoint(home)
@@ -82,6 +92,27 @@ class Notary:
                     self._grown.set()
                 except NotFound:
                     continue
+
+    async def _clock(self) -> None:
+        """Say in each ledger that the wall clock was set, where it was, while it grew."""
+        now, monotonic = self._ground.now(), self._ground.world.clock.monotonic()
+        then, before = self._set_at
+        expected = then + timedelta(seconds=monotonic - before)
+        off_s = (now - expected).total_seconds()
+        self._set_at = (now, monotonic)
+        if -BACK_S <= off_s <= LEAP_S:
+            return
+        told: dict[str, Any] = {"from": stamp(expected), "to": stamp(now)}
+        leaves = tuple(
+            self._clerk.leaf(home, "clock.jumped", **told)
+            for home in self._ground.homes.values()
+            if self._ground.store.of(home.slug).ledger.head() is not None
+        )
+        try:
+            await self._ground.store.run(Unit((), leaves))
+        except StoreUnavailable:
+            self._set_at = (then, before)
+            raise
 
     async def _purge(self, home: Home) -> None:
         """Forget what is kept only for a time, at most once an hour, a bounded piece at once."""

@@ -41,7 +41,7 @@ from corridor.services import Offered, Opened, Service
 from corridor.store.agreements import Agreement
 from corridor.store.sessions import Session
 from corridor.store.transfers import Transfer
-from corridor.store.unit import Conflict, Unit
+from corridor.store.unit import Conflict, Leaf, Unit
 from corridor.wire.transfer import DataAddress
 
 RETRIES_S = (1.0, 10.0, 60.0)
@@ -217,6 +217,18 @@ class Sessions:
             await self._commit_open(home, session, opened)
             return
 
+    def _decided(self, home: Home, session: Session, rule: str = "") -> Leaf:
+        """The judge's word on a session that is to begin."""
+        return self._clerk.leaf(
+            home,
+            "decision",
+            agreement=session.agreement_id,
+            subject=session.sid,
+            outcome="denied" if rule else "allowed",
+            rule=rule,
+            permit=session.permit_sha,
+        )
+
     async def _opened(self, home: Home, session: Session) -> Opened:
         agreement = self._agreement(home, session)
         permit = self._library.permit(home, agreement)
@@ -228,16 +240,18 @@ class Sessions:
 
     async def _commit_open(self, home: Home, session: Session, opened: Opened) -> None:
         store = self._ground.store.of(home.slug)
+        it = store.transfers.get(session.transfer)
         leaf = self._clerk.leaf(
             home,
             "session.opened",
             agreement=session.agreement_id,
             session=session.sid,
-            format=opened.endpoint_type,
+            format="" if it is None else it.format,
         )
         write = store.sessions.update(session, state="open", detail=msgspec.json.encode(opened))
         try:
-            await self._ground.store.run(Unit((write,), (leaf,)))
+            decided = self._decided(home, session)
+            await self._ground.store.run(Unit((write,), (decided, leaf)))
         except Conflict:
             await self._ground.services[session.service].close(session.sid)
             return
@@ -263,6 +277,7 @@ class Sessions:
                 return
 
     async def _refuse(self, home: Home, session: Session, code: str) -> None:
+        await self._ground.store.run(Unit((), (self._decided(home, session, code),)))
         if self.not_opened is not None:
             await self.not_opened(home, session.transfer, code)
 

@@ -211,7 +211,7 @@ class Management:
             return Told(await tokens.add(it.account, it.body), 201)
 
         async def revoke(it: Asked) -> Told:
-            await tokens.revoke(it.names["id"])
+            await tokens.revoke(it.account, it.names["id"])
             return Told(status=204)
 
         return {

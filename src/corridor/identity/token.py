@@ -14,7 +14,7 @@ from base64 import urlsafe_b64encode
 from binascii import Error as NotBase64
 from binascii import a2b_base64
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
@@ -59,7 +59,7 @@ class Caller:
     raw: str
     bound: bool
     token: str = ""
-    document: bytes = b""
+    document: bytes = field(default=b"", compare=False, repr=False)
 
 
 class _Header(msgspec.Struct, frozen=True):
@@ -168,9 +168,11 @@ def verify(
     if not 0 < len(claims.jti) <= limits.token_jti_chars_max:
         raise Unauthenticated("the token has no usable jti")
     # (6) The document is the issuer's, holds the key, and the signature is good.
-    fault, method_id = _check_signature((yield Resolve(claims.iss, fresh=False)), token, kid)
+    document = yield Resolve(claims.iss, fresh=False)
+    fault, method_id = _check_signature(document, token, kid)
     if fault:
-        fault, method_id = _check_signature((yield Resolve(claims.iss, fresh=True)), token, kid)
+        document = yield Resolve(claims.iss, fresh=True)
+        fault, method_id = _check_signature(document, token, kid)
     if fault:
         raise Unauthenticated(fault)
     # (9, 10) are the verifier's and the credential service's: `token` is handed on.
@@ -182,6 +184,7 @@ def verify(
         raw=raw,
         bound=bound,
         token=claims.token or "",
+        document=document.raw,
     )
 
 

@@ -78,6 +78,7 @@ class Means:
 
     def acted(self, home: Home, actor: Actor, action: str, target: str, **told: Any) -> Leaf:
         """The entry of what a person did; the name is sealed beside it."""
+        told.setdefault("outcome", "done")
         return self.engine.clerk.leaf(
             home,
             "admin.acted",

@@ -74,9 +74,7 @@ class NodeDesk:
         """Publish the next key; it signs once partners have had the time to see it."""
         if use != ROTATES:
             raise Invalid(f"this version rotates keys of use {ROTATES} only")
-        await self._means.engine.keyring.rotate(home)
-        leaf = self._means.acted(home, actor, "key.rotate", use)
-        await self._means.ground.store.run(Unit((), (leaf,)))
+        await self._means.engine.keyring.rotate(home, person=actor.user)
         keys = self._means.store(home).keys.list(use)
         return _key(next((it for it in keys if it.state == "next"), keys[-1]))
 

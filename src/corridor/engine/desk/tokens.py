@@ -21,7 +21,7 @@ from corridor.engine.desk.means import Actor, Means, when, when_or_none
 from corridor.engine.ground import micros
 from corridor.errors import Invalid, NotAllowed, NotFound, NotSignedIn
 from corridor.store.people import ApiToken
-from corridor.store.unit import Unit
+from corridor.store.unit import Leaf, Unit
 from corridor.wire.home import Me, Page, TokenAsk, TokenView
 from corridor.world import Chance, Disk
 
@@ -90,14 +90,14 @@ class Tokens:
         kind, _, secret = (authorization or "").strip().partition(" ")
         secret = secret.strip()
         if kind.lower() != "bearer" or not secret or len(secret) > TOKEN_CHARS_MAX:
-            raise NotSignedIn("a token is needed", mend="corridor login, or CORRIDOR_TOKEN")
+            raise NotSignedIn("a token is needed", mend="corridor help profiles")
         shown = digest(secret)
         if self.operator and hmac.compare_digest(shown, self.operator):
             return Account(OPERATOR, OPERATOR, self._all(self._operator_roles()))
         kept = self._means.ground.store.node.api_tokens.by_sha256(shown)
         now = micros(self._means.ground.now())
         if kept is None or kept.kind != "token" or kept.expires <= now:
-            raise NotSignedIn("this token is not good here", mend="corridor login")
+            raise NotSignedIn("this token is not good here", mend="corridor help profiles")
         if kept.last_used is None or now - kept.last_used > USED_EVERY_S * 1_000_000:
             used = self._means.ground.store.node.api_tokens.used(kept.token_id, now)
             await self._means.ground.store.run(Unit((used,)))
@@ -113,20 +113,19 @@ class Tokens:
 
     def _account(self, kept: ApiToken) -> Account:
         roles = frozenset(msgspec.json.decode(kept.roles, type=list[str]))
-        slugs = [kept.scope] if kept.scope else list(self._means.ground.homes)
-        return Account(
-            kept.user_id,
-            kept.user_id,
-            {slug: roles for slug in slugs if slug in self._means.ground.homes},
-            kept.token_id,
-        )
+        # A participant without a role stands here too, else `everywhere` would not see it.
+        held = {
+            slug: roles if kept.scope in ("", slug) else frozenset[str]()
+            for slug in self._means.ground.homes
+        }
+        return Account(kept.user_id, kept.user_id, held, kept.token_id)
 
     def me(self, account: Account) -> Me:
         """Who asks."""
         return Me(
             user=account.user,
             name=account.name,
-            roles={slug: sorted(roles) for slug, roles in account.roles.items()},
+            roles={slug: sorted(roles) for slug, roles in account.roles.items() if roles},
             token=account.token,
         )
 
@@ -165,7 +164,8 @@ class Tokens:
         )
         names = list(dict.fromkeys([*self._names(), name]))
         put = self._means.ground.store.node.meta.put(NAMES, msgspec.json.encode(names).decode())
-        await self._means.ground.store.run(Unit((store.insert(record), put)))
+        noted = self._noted(account, "token.add", record)
+        await self._means.ground.store.run(Unit((store.insert(record), put), noted))
         return self._view(record, secret)
 
     def _names(self) -> list[str]:
@@ -183,12 +183,24 @@ class Tokens:
         following = str(behind[limit - 1].pk) if len(behind) > limit else None
         return Page(items=[self._view(it) for it in behind[:limit]], next=following)
 
-    async def revoke(self, token_id: str) -> None:
+    def _noted(self, account: Account, action: str, it: ApiToken) -> tuple[Leaf, ...]:
+        """Entries of each participant whom the token opens."""
+        homes = self._means.ground.homes
+        roles = msgspec.json.decode(it.roles)
+        return tuple(
+            self._means.acted(homes[slug], account.of(slug), action, it.token_id, roles=roles)
+            for slug in ([it.scope] if it.scope else homes)
+            if slug in homes
+        )
+
+    async def revoke(self, account: Account, token_id: str) -> None:
         """It is good no more, from the next request on."""
         store = self._means.ground.store.node.api_tokens
-        if store.get(token_id) is None:
+        known = store.get(token_id)
+        if known is None:
             raise NotFound("no such token")
-        await self._means.ground.store.run(Unit((store.delete(token_id),)))
+        noted = self._noted(account, "token.revoke", known)
+        await self._means.ground.store.run(Unit((store.delete(token_id),), noted))
 
     def _view(self, it: ApiToken, secret: str = "") -> TokenView:
         return TokenView(
