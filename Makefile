@@ -42,7 +42,7 @@ types: ready
 	@$(bin)/mypy
 
 sim: ready
-	@$(bin)/corridor sim --seeds $(SEEDS) --from $(FROM)
+	@$(bin)/corridor sim --seeds $(SEEDS) --from $(FROM) --jobs 2
 
 bench: ready
 	@$(bin)/python -m bench

@@ -52,6 +52,16 @@ FIRST = """\
   corridor offer new FILE            offer data; corridor find, corridor request ask for some"""
 
 
+DEVELOPERS = """\
+  corridor sim --seed S --until N    replay one run, with N virtual seconds of trouble
+  corridor sim --seeds N --from K    N runs from seed K; a failure says how to replay it
+    --jobs J          on so many processes
+    --peer P          against corridor, sloppy or hostile
+    --trace FILE      write the events of one run
+    --sweep NAME      one conversation, dying at each point where a node may
+  corridor sim --help tells the rest. make test runs everything that is checked."""
+
+
 def settings_text() -> str:
     """Every section of corridor.toml."""
     lines = ["corridor.toml, all settings (limits: corridor limits):"]
@@ -92,6 +102,7 @@ def topics() -> Mapping[str, str]:
         "options": OPTIONS,
         "profiles": PROFILES,
         "terms": TERMS,
+        "developers": DEVELOPERS,
         "settings": settings_text(),
         "exit": exits_text(),
     }

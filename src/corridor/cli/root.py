@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "upgrade": ("upgrade", "Bring the database to this version."),
     "help": ("help", "The shipped manual: a topic or an error code."),
     "version": ("version", "Which version this is."),
+    "sim": ("sim", "Replay a simulation, or run many (developers)."),
     "completion": ("completion", "Words for the shell to complete."),
 }
 EPILOG = (

@@ -222,7 +222,7 @@ def error_document(error: CorridorError) -> dict[str, Any]:
     told: dict[str, Any] = {
         "code": error.code,
         "message": error.what or _title(error),
-        "cause": cause_of(error),
+        "cause": cause_of(error) or "; ".join(map(str, getattr(error, "problems", ()))),
         "mend": mend_of(error),
         "reference": error.reference,
         "help": error.help,
