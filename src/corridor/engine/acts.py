@@ -9,10 +9,8 @@ Counts are never given back; bytes and rows are held in slices and settled to wh
 from __future__ import annotations
 
 import asyncio
-from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from hashlib import sha256
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -29,12 +27,8 @@ from corridor.evidence import receipt
 from corridor.evidence.receipt import Outcome, Seen
 from corridor.policy import judge as j
 from corridor.services import Known
-from corridor.store.sessions import Act as ActRow
-from corridor.store.unit import Conflict, Leaf, Unit, Write
+from corridor.store.unit import Conflict, Leaf, Unit
 
-METERED = ("bytes", "rows")
-SLICE: Mapping[str, int] = {"bytes": 8 << 20, "rows": 1000}
-RECHECK_S = 1.0
 OWED_AGAIN_S = 1.0
 ENDED = {"live": "refused", "withdrawn": "agreement-withdrawn"}
 log = structlog.get_logger()
