@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 from typing import Any
 
 from corridor.errors import MalformedMessage
@@ -83,9 +84,19 @@ class Call:
 
     @property
     def source(self) -> str:
-        """The caller's address."""
+        """The caller's address; of IPv6 its network of 64 bits, which is one caller's whole."""
         client = self.scope.get("client")
-        return str(client[0]) if client else ""
+        return _network(str(client[0])) if client else ""
+
+
+def _network(address: str) -> str:
+    try:
+        found = IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if found.is_loopback or found.ipv4_mapped is not None:
+        return address
+    return str(IPv6Address(int(found) >> 64 << 64))
 
 
 Action = Callable[[Call], Awaitable[None]]
@@ -117,7 +128,7 @@ class Table:
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
         """The row and the names in its path; None where there is no such row."""
-        segments = path.strip("/").split("/")
+        segments = path.removeprefix("/").removesuffix("/").split("/")
         for route, parts in self._by_length.get(len(segments), ()):
             if route.method == method and (names := _match(parts, segments)) is not None:
                 return route, names

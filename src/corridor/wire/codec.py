@@ -240,6 +240,7 @@ def _verbatim(value: Any) -> Any:
     return value
 
 
+_IDS = ("@id", "providerPid", "consumerPid", "agreementId", "format")
 _SHAPES: dict[str, Callable[[Any], Any]] = {
     "@id": _verbatim,
     "@type": _word,
@@ -303,7 +304,19 @@ def read(
         raise MalformedMessage(f"@type is none of {', '.join(sorted(kinds))}")
     if plain.get("reason") == [] and "reason" not in getattr(kind, "may_be_empty", ()):
         raise MalformedMessage("reason is empty; leave it out")
-    return convert(plain, kind)
+    message = convert(plain, kind)
+    policies = message.policies() if isinstance(message, Message) else ()
+    for named in ({name: plain.get(name) for name in _IDS}, *policies):
+        _check_ids(named, limits.name_chars_max)
+    return message
+
+
+def _check_ids(named: Mapping[str, Any], most: int) -> None:
+    """Bound what becomes part of paths and ledger entries, which are bounded themselves."""
+    for name, value in named.items():
+        text = _text(value)
+        if type(text) is str and len(text) > most:
+            raise MalformedMessage(f"{name[:_SHOWN_MAX]} is longer than {most} characters")
 
 
 def convert(plain: Any, kind: type[M]) -> M:
