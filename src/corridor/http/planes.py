@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -37,7 +38,7 @@ from corridor.errors import (
 )
 from corridor.http.routes import Anyone, Call, Route, TheSession, respond
 from corridor.http.server import read_body
-from corridor.services import Act, Answer, PlaneRequest
+from corridor.services import Act, Answer, PlaneRequest, Visit
 
 STATUS: Mapping[type[CorridorError], int] = {
     Unauthenticated: 401,
@@ -52,6 +53,7 @@ STATUS: Mapping[type[CorridorError], int] = {
     RemoteProtocolError: 400,
 }
 PROBLEM = "application/problem+json"
+_ACTOR = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 log = structlog.get_logger()
 
 
@@ -71,6 +73,13 @@ def bearer(header: str | None) -> str | None:
         with suppress(binascii.Error, UnicodeDecodeError):
             return base64.b64decode(rest, validate=True).decode().partition(":")[2] or None
     return None
+
+
+def _actor(header: str | None) -> str | None:
+    """The consumer's pseudonym of a person, which will stand in the receipt; raises Invalid."""
+    if header is not None and not _ACTOR.fullmatch(header):
+        raise Invalid("Corridor-Actor is a pseudonym of 1 to 128 letters, digits, . _ ~ -")
+    return header
 
 
 class Planes:
@@ -145,22 +154,31 @@ class Planes:
             visit = self._engine.acts.visit(
                 admitted,
                 purpose=call.headers.get("corridor-purpose"),
-                actor=call.headers.get("corridor-actor"),
+                actor=_actor(call.headers.get("corridor-actor")),
             )
             sid = admitted.session.sid
             if self._streams.get(sid, 0) >= limits.streams_per_session_max:
                 raise PeerMustWait("too many streams in this session")
-            answer = await admitted.service.answer(visit, request)
         except CorridorError as error:
             await self._problem(call, error)
             return
-        self._streams[sid] = self._streams.get(sid, 0) + 1
+        self._streams[sid] = self._streams.get(sid, 0) + 1  # before anything is waited for
         try:
-            await self._send(call, admitted, answer)
+            await self._answer(call, admitted, visit, request)
         finally:
             self._streams[sid] -= 1
             if not self._streams[sid]:
                 del self._streams[sid]
+
+    async def _answer(
+        self, call: Call, admitted: Admitted, visit: Visit, request: PlaneRequest
+    ) -> None:
+        try:
+            answer = await admitted.service.answer(visit, request)
+        except CorridorError as error:
+            await self._problem(call, error)
+            return
+        await self._send(call, admitted, answer)
 
     async def _send(self, call: Call, admitted: Admitted, answer: Answer) -> None:
         headers = [
