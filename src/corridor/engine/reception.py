@@ -135,14 +135,14 @@ class Reception:
                 return self._ear.again(self._transfers, known)
             self._room_for_one(home, peer)
             agreement = await self._agreement(home, peer, message.agreement_id)
-            if store.sessions.count_open(agreement.agreement_id) >= self._sessions_max:
-                raise PeerMustWait("too many sessions are open under it", retry_after_s=60)
             await self._callback(message.callback_address)
             sink = self._transfers.sink(home, agreement, message)
             if sink is not None:
                 address = message.data_address
                 assert address is not None
                 await self._callback(address.property("endpoint") or "", purpose="push")
+            if store.sessions.count_open(agreement.agreement_id) >= self._sessions_max:
+                raise PeerMustWait("too many sessions are open under it", retry_after_s=60)
             record = Transfer(
                 participant=home.slug,
                 pid=self._ground.world.chance.uuid7(),
@@ -163,7 +163,8 @@ class Reception:
         """The live agreement with this peer; our FINALIZED under way counts as acknowledged."""
         store = self._ground.store.of(home.slug)
         record = store.agreements.get(agreement_id, Role.PROVIDER)
-        if record is not None and record.state == "draft" and record.negotiation:
+        ours = record is not None and record.peer == peer  # others settle nothing here
+        if ours and record is not None and record.state == "draft" and record.negotiation:
             await self._voice.imply(home, self._negotiations, record.negotiation, n.Step.FINALIZE)
             record = store.agreements.get(agreement_id, Role.PROVIDER)
         if record is None or record.peer != peer or not is_provider(record):
@@ -184,7 +185,8 @@ class Reception:
     def _room_for_one(self, home: Home, peer: str) -> None:
         store, limits = self._ground.store.of(home.slug), self._ground.limits
         of_peer = store.negotiations.count_open(peer) + store.transfers.count_open(peer)
-        if of_peer >= limits.processes_per_peer_max:
+        others = self._ear.beginning(home, peer) - 1  # those that came at the same time
+        if of_peer + others >= limits.processes_per_peer_max:
             raise PeerMustWait("too many processes are open with this partner", retry_after_s=60)
         if store.outbox.count(peer) >= limits.outbox_rows_per_peer_max:
             raise PeerMustWait("too much waits to be sent to this partner", code="peer-backlog")

@@ -92,6 +92,8 @@ class Transfers:
         address = message.data_address
         if address is None or not address.property("endpoint"):
             raise RemoteProtocolError("a push needs a dataAddress", code="callback")
+        if (address.property("method") or "POST") not in ("POST", "PUT"):
+            raise RemoteProtocolError("a push is a POST or a PUT", code="callback")
         return self._seal(home, address)
 
     def _seal(self, home: Home, address: DataAddress) -> bytes:
