@@ -8,7 +8,7 @@ whole (node.md d).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 
 import msgspec
@@ -88,8 +88,7 @@ class Relay:
         gone = asyncio.create_task(_left(call))
         try:
             async with request as answer:
-                headers = {it: answer.headers[it] for it in PASSED if it in answer.headers}
-                headers.setdefault("content-type", ARROW)
+                headers = _passed(answer.headers)
                 headers["x-content-type-options"] = "nosniff"
                 began = True
                 await begin(call, answer.status, headers)
@@ -155,6 +154,15 @@ class Relay:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await stream.aclose()  # type: ignore[attr-defined]  # an async generator
+
+
+def _passed(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers of a partner's answer, as far as they can be sent on as they came."""
+    passed = {it: headers[it] for it in PASSED if it in headers and headers[it].isascii()}
+    if headers.get("content-encoding", "identity").lower() not in ("", "identity"):
+        passed.pop("content-length", None)  # of what was packed; what passes is not
+    passed.setdefault("content-type", ARROW)
+    return passed
 
 
 async def _next(stream: AsyncIterator[EventView | None]) -> EventView | None:
