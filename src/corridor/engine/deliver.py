@@ -246,10 +246,17 @@ class Deliver:
             line.under_way -= 1
             self._under_way -= 1
             self._pull(due.row.peer)
+            self._let_go(due.row.peer)
             for peer, other in self._lines.items():
                 if other.waiting and other is not line:
                     self._pull(peer)
                     break
+
+    def _let_go(self, peer: str) -> None:
+        """Forget a line with nothing in it: there may be any number of peers."""
+        line = self._lines.get(peer)
+        if line is not None and not (line.under_way or line.waiting or line.failures):
+            del self._lines[peer]
 
     async def _deliver(self, due: _Due, line: _Line) -> None:
         row = due.row

@@ -335,6 +335,17 @@ PATH_OF: Mapping[str, str] = {
 }
 
 
+class _Named(msgspec.Struct):
+    """The two names in a message that was refused, as they lie there."""
+
+    consumer: msgspec.Raw = msgspec.field(name="consumerPid", default=msgspec.Raw())
+    provider: msgspec.Raw = msgspec.field(name="providerPid", default=msgspec.Raw())
+
+
+_NAMED = msgspec.json.Decoder(_Named)
+_PID_BYTES_MAX = 8192
+
+
 def _fits(path: str, kind: str) -> bool:
     return path.rstrip("/").rpartition("/")[2] == PATH_OF[kind]
 
@@ -344,18 +355,20 @@ def _catalog_error(error: CorridorError) -> bytes:
 
 
 def _pids(call: Call, raw: bytes) -> tuple[str, str]:
-    """The pids of an error: what the message named, else the path's; the schema wants both."""
-    try:
-        told = msgspec.json.decode(raw) if raw else {}
-    except (msgspec.MsgspecError, RecursionError, UnicodeError):
-        told = {}
-    told = told if isinstance(told, dict) else {}
+    """The pids of an error: what the message named, else the path's; the schema wants both.
+
+    Whoever sent it may be nobody: what is not asked for is skipped, and makes no objects.
+    """
     pid = call.names.get("pid", "")
-    consumer, provider = told.get("consumerPid"), told.get("providerPid")
-    return (
-        consumer if isinstance(consumer, str) else pid,
-        provider if isinstance(provider, str) else pid,
-    )
+    try:
+        told = _NAMED.decode(raw) if raw else _Named()
+        consumer, provider = (
+            msgspec.json.decode(it, type=str) if 0 < len(it) <= _PID_BYTES_MAX else pid
+            for it in (told.consumer, told.provider)
+        )
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        return pid, pid
+    return consumer, provider
 
 
 async def _answer(call: Call, reply: Reply) -> None:
