@@ -55,6 +55,9 @@ def state(path: Path) -> State:
 
 
 def _below(real: Path, root: Path) -> bool:
+    # What is a prefix of a path without symlinks has none itself: nothing to resolve.
+    if real.is_relative_to(root):
+        return True
     try:
         return real.is_relative_to(root.resolve(strict=True))
     except OSError:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from corridor.errors import NotFound, PeerMustWait, Refused
+from corridor.errors import Invalid, NotFound, PeerMustWait, Refused
 from corridor.limits import Limits
 from corridor.services.files.place import BLOCK_BYTES, Found, checked
 
@@ -87,7 +87,13 @@ class Disk:
         offered: Mapping[str, tuple[str, str]],
     ) -> None:
         """`path` is resolved. `offered`: name to (stamp, digest) as they were when offered."""
-        self.folder = path.is_dir()
+        try:
+            mode = path.stat().st_mode
+        except OSError:
+            raise Invalid("no such file or folder", code="source-missing") from None
+        self.folder = stat.S_ISDIR(mode)
+        if not self.folder and not stat.S_ISREG(mode):
+            raise Invalid("a source is a plain file or a folder", code="source-path")
         self._path = path
         self._digests = digests
         self._limits = limits
@@ -144,14 +150,14 @@ class Disk:
             if name:
                 path = (path / checked(name, self._limits.file_path_bytes_max)).resolve(strict=True)
             # A link may lead about inside the folder, never out of it.
-            if not path.is_relative_to(self._path) or not path.is_file():
+            state = path.stat()
+            if not path.is_relative_to(self._path) or not stat.S_ISREG(state.st_mode):
                 raise NotFound("no such file")
-            return path, self._state(path, name)
+            return path, self._state(path, name, state)
         except (OSError, RuntimeError):
             raise NotFound("no such file") from None
 
-    def _state(self, path: Path, name: str) -> Found:
-        state = path.stat()
+    def _state(self, path: Path, name: str, state: os.stat_result) -> Found:
         stamp = _stamp(state)
         offered = self._offered.get(name)
         if offered is not None and offered[0] == stamp:

@@ -240,7 +240,7 @@ class Files:
     def _disk(self, source: Mapping[str, Any], detail: Mapping[str, Any]) -> Disk:
         if source.keys() - {"path"}:
             raise Invalid("a file's source has path, or url and options", code="source-keys")
-        path = _resolved(source.get("path"), self._roots)
+        path = places.resolve(source.get("path"), self._roots)
         entries = detail.get("entries", [detail] if "stamp" in detail else [])
         offered = {
             it.get("name", ""): (it["stamp"], it["digest"].removeprefix("sha256:"))
@@ -266,13 +266,6 @@ class Files:
         if isinstance(place, Disk):
             return await place.find(name, patient=True)
         return await place.find(name)
-
-
-def _resolved(told: object, roots: tuple[Path, ...]) -> Path:
-    path = places.resolve(told, roots)
-    if not path.is_file() and not path.is_dir():
-        raise Invalid("a source is a plain file or a folder", code="source-path")
-    return path
 
 
 def media_type(found: Found) -> str:
