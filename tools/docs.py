@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the reference out of the code, so that it cannot lie.
 
-    tools/docs.py            write docs/reference/*.md and docs/errors/*.md
+    tools/docs.py            write docs/reference/* and docs/errors/*.md
     tools/docs.py --check    fail where a file differs or is one too many, or a link leads nowhere
 
 Error pages keep what people add below the mark `<!-- kept -->`; all else is generated.
@@ -11,19 +11,21 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import importlib
+import json
 import re
 import runpy
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from corridor import errors, limits
+from corridor import cli, errors, limits
 from corridor.errors import CODES, CorridorError
+from corridor.http.openapi import openapi
 from corridor.protocol import negotiation, transfer
 from corridor.protocol.machine import Arrow
 from corridor.settings import PARTICIPANT, REQUIRED, SECTIONS, Setting
@@ -341,16 +343,30 @@ def command_page(app: typer.Typer) -> Iterator[tuple[str, str]]:
     yield "reference/cli.md", page("Commands", "cli/", *parts)
 
 
+# management API
+
+
+def api_page() -> Iterator[tuple[str, str]]:
+    """The management API, for programs that read OpenAPI."""
+    document = openapi(metadata.version("corridor"))
+    yield "reference/openapi.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
 # the whole
 
 
 def pages() -> dict[str, str]:
     """Every generated page below docs/."""
     found: dict[str, str] = {}
-    makers = [error_pages(), limit_page(), state_page(), setting_page(), conformance_page()]
-    app: Any = getattr(importlib.import_module("corridor.cli"), "app", None)
-    if isinstance(app, typer.Typer):
-        makers.append(command_page(app))
+    makers = [
+        error_pages(),
+        limit_page(),
+        state_page(),
+        setting_page(),
+        conformance_page(),
+        command_page(cli.app),
+        api_page(),
+    ]
     for maker in makers:
         for path, text in maker:
             assert path not in found, path
