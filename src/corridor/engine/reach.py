@@ -40,6 +40,8 @@ from corridor.world import Request, Streamed
 PROBLEM_BYTES_MAX = 64 << 10
 # What a partner may call the fault of a question; any other code would speak for our own node.
 QUESTION_CODES = frozenset({"query", "query-type", "filter", "row-filter", "unsupported"})
+# The decision stands in the partner's ledger: our own node cannot look its reference up.
+SEE = "corridor explain --deal ID tells what it would allow; the partner can look the reference up"
 PLAIN: Mapping[int, type[CorridorError]] = {
     401: NotAllowed,
     404: NotFound,
@@ -192,6 +194,7 @@ class Reach:
             "rule": rule,
             "cause": str(problem.get("bound", "")),
             "reference": str(problem.get("reference", "")),
+            "mend": SEE,
         }
         would_pass = str(problem.get("would_pass", ""))
         if answer.status == 429 or code == "budget-spent":

@@ -101,7 +101,11 @@ class Evidence:
         """A decision that fell, by the reference that somebody was given."""
         entry = self._means.store(home).ledger.by_id(reference)
         if entry is None:
-            raise NotFound("no decision has this reference")
+            raise NotFound(
+                "no decision of this node has this reference",
+                cause="a partner's decision stands in the partner's ledger",
+                mend="corridor explain --deal ID, or ask the partner",
+            )
         body: dict[str, Any] = msgspec.json.decode(entry.body)
         return Explained(
             outcome=str(body.get("outcome", "")),
