@@ -35,11 +35,13 @@ from corridor.engine.keyring import ALGORITHMS
 from corridor.engine.turn import Turns
 from corridor.engine.who import SelfIssued, UnsafeOpen, Who
 from corridor.errors import Exit, Invalid
+from corridor.evidence import tree
 from corridor.http.health import Health, Meters
 from corridor.http.home import home_face
 from corridor.http.management import Management
 from corridor.http.peer import peer_face
 from corridor.http.peer import routes as peer_routes
+from corridor.http.probe import get
 from corridor.http.rates import Buckets
 from corridor.http.routes import Receive, Scope, Send
 from corridor.http.server import Listener
@@ -49,11 +51,13 @@ from corridor.outside.clock import RealClock
 from corridor.outside.disk import FolderDisk, is_local
 from corridor.outside.keys import FileKeys, create_master, read_master
 from corridor.outside.net import GuardedNet
+from corridor.outside.watch import LoopWatch, notify
 from corridor.rooms import RealRooms
 from corridor.services import NAMES, Service
 from corridor.settings.kinds import Listen
 from corridor.settings.sections import Participant
 from corridor.store import Store, open_store
+from corridor.store.unit import Unit
 from corridor.world import World
 
 Seam = Callable[[Decide], Decide]
@@ -75,7 +79,8 @@ class App:
     asgi_home: Asgi
     desk: Desk
     management: Management
-    draining: bool = False
+    phase: str = ""
+    """Why it is not ready (starting, stopping); empty while it serves."""
 
     async def start(self, *, make_keys: bool = True) -> None:
         """Recover and act, where nobody needs to listen first."""
@@ -145,7 +150,7 @@ def build(
         )
     )
     meters = Meters()
-    health = Health(engine, meters, draining=lambda: app.draining)
+    health = Health(engine, meters, phase=lambda: app.phase)
     management = Management(engine, desk, hosts=config.node.hosts, health=health, meters=meters)
     shared = config.node.peer_listen.port == config.node.home_listen.port != 0
     app = App(
@@ -301,6 +306,7 @@ class Running:
         self._seam = seam
         self.app: App | None = None
         self._listeners: list[Listener] = []
+        self._watch = LoopWatch()
 
     async def start(self) -> dict[str, Any]:
         """Everything up to ready; what the ready line says."""
@@ -310,12 +316,16 @@ class Running:
             raise Invalid("the data folder is not on a local disk", code="disk-remote")
         world = real_world(config, master=master)
         app = self.app = build(config, world, seam=self._seam)
+        app.phase = "starting"
+        self._watch.start()
         self._check_high_water(app)
         self._check_clock(app)
         await app.engine.prepare()
         app.desk.start()
         await self._listen(app)
         await app.engine.begin()
+        await self._probe(app)
+        app.phase = ""
         log.info(telemetry.NODE_READY, peer=config.node.public_url)
         return {
             "event": "ready",
@@ -345,6 +355,15 @@ class Running:
             )
             self._listeners.append(listener)
 
+    async def _probe(self, app: App) -> None:
+        """One durable unit, and what peers must find: each participant's own document."""
+        probe = app.store.node.meta.put("probe", app.world.clock.now().isoformat())
+        await app.store.run(Unit((probe,)))
+        for home in app.engine.ground.homes.values():
+            found = await get(app.asgi_peer, f"/{home.slug}/did.json")
+            if found != app.engine.keyring.document(home):
+                raise Invalid(f"{home.slug} does not serve its own DID document", code="internal")
+
     def _check_high_water(self, app: App) -> None:
         """A store behind what was signed outside it is an old backup: refuse (evidence.md 7)."""
         for home in app.engine.ground.homes.values():
@@ -353,14 +372,20 @@ class Running:
                 continue
             guard = msgspec.json.decode(raw)
             head = app.store.of(home.slug).ledger.head()
-            size = 0 if head is None else head.size
-            if size < guard["size"]:
-                raise Invalid(
-                    f"the store of {home.slug} is older than what it has signed",
-                    code="ledger-fenced",
-                    cause=f"{size} entries, {guard['size']} were signed",
-                    mend="put the newer database back",
-                )
+            size, signed = 0 if head is None else head.size, guard["size"]
+            ledger = app.store.of(home.slug).ledger
+            if size < signed:
+                cause = f"{size} entries, {signed} were signed"
+            elif tree.root(ledger.tile, signed).hex() != guard["root"]:
+                cause = f"other entries than the {signed} that were signed"
+            else:
+                continue
+            raise Invalid(
+                f"the store of {home.slug} is not the one that it has signed",
+                code="ledger-fenced",
+                cause=cause,
+                mend="put the newer database back",
+            )
 
     def _check_clock(self, app: App) -> None:
         """A wall clock behind the ledger's last entry would deny everything, or worse, lie."""
@@ -375,27 +400,41 @@ class Running:
                 )
 
     async def stop(self) -> None:
-        """Drain, close, and let go, in at most `stop_total_s`."""
+        """Drain, close, and let go, in at most `stop_total_s`; what is not done stays due."""
         log.info(telemetry.NODE_DRAINING)
-        if self.app is not None:
-            self.app.draining = True
-            self.app.management.drain()
+        try:
+            async with asyncio.timeout(self.config.limits.stop_total_s):
+                await self._stop()
+        except TimeoutError:
+            log.exception(telemetry.NODE_STOPPED)
+        else:
+            log.info(telemetry.NODE_STOPPED)
+        finally:
+            self._watch.stop()
+
+    async def _stop(self) -> None:
+        limits, app = self.config.limits, self.app
+        if app is not None:
+            serving, app.phase = not app.phase, "stopping"
+            if serving and limits.drain_grace_s:
+                await app.world.clock.sleep(limits.drain_grace_s)
+            app.management.drain()
         for listener in self._listeners:
             listener.drain()
-        limits = self.config.limits
-        await asyncio.gather(*(it.stop(self._grace(limits)) for it in self._listeners))
-        if self.app is not None:
-            net = self.app.world.net
-            await self.app.stop()
-            if isinstance(net, GuardedNet):
-                await net.close()
-        log.info(telemetry.NODE_STOPPED)
+        closing = [it.stop(self._grace(limits)) for it in self._listeners]
+        if app is not None:
+            closing.append(app.engine.hush())
+        await asyncio.gather(*closing)
+        if app is not None:
+            await app.stop()
+            if isinstance(app.world.net, GuardedNet):
+                await app.world.net.close()
 
     def _grace(self, limits: Limits) -> float:
         return 0.0 if self.config.node.development else limits.stop_streams_s
 
 
-async def _run(config: Config, *, seam: Seam | None = None) -> int:
+async def _run(config: Config, *, seam: Seam | None = None, supervisor: str = "") -> int:
     stopping = asyncio.Event()
     signals = 0
 
@@ -415,8 +454,10 @@ async def _run(config: Config, *, seam: Seam | None = None) -> int:
             told = await node.start()
             sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
             sys.stdout.flush()
+            notify(supervisor, "READY=1")
             await stopping.wait()
         finally:
+            notify(supervisor, "STOPPING=1")
             await node.stop()
     return int(Exit.DONE)
 
@@ -438,7 +479,10 @@ def log_to_stderr(config: Config) -> None:
     )
 
 
-def run(config: Config, *, seam: Seam | None = None) -> int:
-    """Run a node until SIGTERM or SIGINT; one JSON line on standard output when it is ready."""
+def run(config: Config, *, seam: Seam | None = None, supervisor: str = "") -> int:
+    """Run a node until SIGTERM or SIGINT; one JSON line on standard output when it is ready.
+
+    `supervisor`: the address in `NOTIFY_SOCKET`, told the same.
+    """
     log_to_stderr(config)
-    return uvloop.run(_run(config, seam=seam))
+    return uvloop.run(_run(config, seam=seam, supervisor=supervisor))

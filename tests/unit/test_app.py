@@ -141,6 +141,51 @@ def test_an_old_backup_is_fenced_and_stays_so(tmp_path: Path) -> None:
     assert once(settings(folder))["event"] == "ready"
 
 
+def test_a_store_of_the_same_length_with_another_root_is_fenced(tmp_path: Path) -> None:
+    once(settings(tmp_path))
+    told = high_water(tmp_path)
+    path = tmp_path / "high-water" / "stat.json"
+    path.write_text(json.dumps({**told, "root": "00" * 32}))
+    error = refused(settings(tmp_path), "ledger-fenced")
+    assert f"{told['size']} that were signed" in error.cause
+    path.write_text(json.dumps(told))
+    assert once(settings(tmp_path))["event"] == "ready"
+
+
+def test_it_is_ready_only_between_start_and_stop(tmp_path: Path) -> None:
+    async def story() -> None:
+        node = Running(settings(tmp_path, **{"limits.drain_grace_s": 0.2}))
+        phases: list[str] = []
+        await node.start()
+        assert node.app is not None
+        assert node.app.phase == ""
+        stopping = asyncio.create_task(node.stop())
+        while not stopping.done():
+            phases.append(node.app.phase)
+            await asyncio.sleep(0.01)
+        await stopping
+        assert set(phases[1:]) == {"stopping"}
+
+    asyncio.run(story())
+
+
+def test_a_stop_that_hangs_ends_within_its_bound(tmp_path: Path) -> None:
+    async def story() -> None:
+        node = Running(settings(tmp_path, **{"limits.stop_total_s": 0.5}))
+        await node.start()
+        assert node.app is not None
+        held = asyncio.Event()
+        node.app.who.close = held.wait  # type: ignore[method-assign, assignment]  # never ends
+        began = time.monotonic()
+        await node.stop()
+        assert time.monotonic() - began < 5
+        held.set()
+        del node.app.who.close
+        await node.app.stop()
+
+    asyncio.run(story())
+
+
 def test_a_database_that_is_gone_is_fenced_too(tmp_path: Path) -> None:
     once(settings(tmp_path))
     for path in tmp_path.glob("corridor.db*"):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
 import typer
@@ -51,7 +52,9 @@ def up(
         talk.warn("development: loopback, no certificate", "note")
     # The node is loaded by name: every other command does without its weight.
     try:
-        status: int = importlib.import_module("corridor.app").run(config)
+        status: int = importlib.import_module("corridor.app").run(
+            config, supervisor=os.environ.get("NOTIFY_SOCKET", "")
+        )
     except CorridorError as error:
         if error.code == "port-in-use":
             raise taken(config, error) from error

@@ -122,6 +122,11 @@ class Engine:
         await self.alarms.start()
         await self.notary.start()
 
+    async def hush(self) -> None:
+        """Wake nobody and send nothing more; sends under way have `stop_sends_s`."""
+        await self.alarms.stop()
+        await self.deliver.stop(self.ground.limits.stop_sends_s)
+
     async def stop(self) -> None:
         """Begin nothing more; what is under way ends or stays due."""
         await self.alarms.stop()

@@ -62,12 +62,13 @@ class Health:
     """What watches over the node asks."""
 
     def __init__(
-        self, engine: Engine, meters: Meters, *, draining: Callable[[], bool] = lambda: False
+        self, engine: Engine, meters: Meters, *, phase: Callable[[], str] = lambda: ""
     ) -> None:
+        """`phase`: why it does not serve (starting, stopping); empty while it does."""
         self._engine = engine
         self._ground = engine.ground
         self._meters = meters
-        self._draining = draining
+        self._phase = phase
 
     def routes(self) -> list[Route]:
         """Open to whoever reaches the home face."""
@@ -85,7 +86,7 @@ class Health:
                 self._keys(),
                 self._disk(),
                 self._clock(),
-                Seen("serving", not self._draining(), "stopping" if self._draining() else ""),
+                Seen("serving", not self._phase(), self._phase()),
             )
         )
 
