@@ -306,6 +306,9 @@ class _Reading:
     def _check_people(self, values: Mapping[str, Any], people: list[dict[str, Any]]) -> None:
         if not people:
             self._fault("participant", "is missing: a node serves at least one", "setting-missing")
+        most = values["limits.participants_max"]
+        if most is not None and len(people) > most:
+            self._fault("participant", f"stands {len(people)} times: at most {most}")
         for place, it in enumerate(people):
             at = f"participant[{place}]"
             if it["id"] and it["id"] in [other["id"] for other in people[:place]]:

@@ -38,6 +38,7 @@ class Limits:
     catalog_page_bytes_max: int = 512 * KiB
     catalog_answer_bytes_max: int = 8 * MiB
     catalog_pages_followed_max: int = 1000
+    catalog_read_bytes_max: int = 64 * MiB  # all pages of one partner
     catalog_rows_looked_at_max: int = 1000
     catalog_cache_s: float = 60.0
     find_assets_per_partner_max: int = 10_000
@@ -48,7 +49,6 @@ class Limits:
     negotiation_messages_max: int = 100
     counter_offers_max: int = 10  # else two machines haggle for ever
     outbox_rows_per_peer_max: int = 200
-    inbox_digests_per_process_max: int = 100
     refusals_noted_per_peer_per_minute: int = 60
     turn_waiters_max: int = 16
     turn_wait_s: float = 2.0
@@ -59,7 +59,6 @@ class Limits:
     deliver_per_node_max: int = 64
     deliver_dead_after_s: float = 24 * 3600.0
     deliver_withdrawal_dead_after_s: float = 7 * 24 * 3600.0
-    deliver_claim_s: float = 30.0
     answer_first_s: float = 5.0  # a reply's row waits so long for our answer to be handed over
     settle_window_s: float = 10.0
     retry_after_s_max: float = 3600.0
@@ -155,7 +154,6 @@ class Limits:
     terms_columns_max: int = 256
     terms_values_max: int = 1000
     terms_constraints_max: int = 256
-    credential_status_age_s: float = 300.0
 
     # management
     assets_per_participant_max: int = 100_000
@@ -167,7 +165,6 @@ class Limits:
     tokens_per_user_max: int = 20
     idempotency_key_chars_max: int = 64
     event_subscribers_max: int = 200
-    event_buffer_max: int = 256
     event_life_s: float = 3600.0
     file_path_bytes_max: int = 1024
 
@@ -189,7 +186,6 @@ class Limits:
 
     # evidence
     checkpoint_every_s: float = 1.0
-    checkpoint_entries: int = 1024
     checkpoints_per_s_max: int = 20
     receipt_wait_s: float = 2.0
     note_bytes_max: int = 128 * KiB

@@ -416,6 +416,12 @@ def test_every_limit_is_documented() -> None:
     assert not missing
 
 
+def test_every_limit_is_heeded() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in SOURCES if path.name != "limits.py")
+    words = set(re.findall(r"\w+", text))
+    assert not [limit.name for limit in fields(Limits) if limit.name not in words]
+
+
 # what must not be committed
 
 

@@ -28,7 +28,7 @@ from corridor.store.sessions import Act as ActRow
 from corridor.store.unit import Conflict, Leaf, Unit, Write
 
 METERED = ("bytes", "rows")
-SLICE: Mapping[str, int] = {"bytes": 8 << 20, "rows": 1000}
+ROWS_AHEAD = 1000
 RECHECK_S = 1.0
 log = structlog.get_logger()
 
@@ -255,7 +255,8 @@ class Act:
         scope = self._acts.scope(self._admitted, charge.rule_key)
         start = micros(charge.window_start)
         wanted = meter.used + amount - meter.held
-        for size in dict.fromkeys((max(wanted, SLICE[meter.unit]), wanted)):
+        ahead = self._acts.ground.limits.stream_ahead_bytes if meter.unit == "bytes" else ROWS_AHEAD
+        for size in dict.fromkeys((max(wanted, ahead), wanted)):
             write = store.reserve(scope, charge.quota, start, size, charge.cap)
             try:
                 await self._acts.ground.store.run(Unit((write,)))

@@ -274,7 +274,8 @@ class Deliver:
             return
         if status >= 500 or status in TRY_AGAIN:
             self._failed(row.peer, line)
-            await self._later(due, f"status {status}", _retry_after(answer.headers))
+            least_s = _retry_after(answer.headers, self._limits.retry_after_s_max)
+            await self._later(due, f"status {status}", least_s)
             return
         self._up(row.peer, line)
         if 200 <= status < 300:
@@ -388,7 +389,7 @@ class Deliver:
         return None
 
 
-def _retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds of a Retry-After that wins over the schedule, up to an hour."""
+def _retry_after(headers: Mapping[str, str], most_s: float) -> float:
+    """Seconds of a Retry-After that wins over the schedule, up to `most_s`."""
     text = headers.get("retry-after", "")
-    return min(float(text), 3600.0) if text.isdecimal() and len(text) < 6 else 0.0
+    return min(float(text), most_s) if text.isdecimal() and len(text) < 6 else 0.0

@@ -188,6 +188,9 @@ class Reception:
         others = self._ear.beginning(home, peer) - 1  # those that came at the same time
         if of_peer + others >= limits.processes_per_peer_max:
             raise PeerMustWait("too many processes are open with this partner", retry_after_s=60)
+        every = store.negotiations.count_open() + store.transfers.count_open()
+        if every >= limits.processes_per_participant_max:
+            raise PeerMustWait("too many processes are open here", retry_after_s=60)
         if store.outbox.count(peer) >= limits.outbox_rows_per_peer_max:
             raise PeerMustWait("too much waits to be sent to this partner", code="peer-backlog")
 

@@ -191,7 +191,8 @@ class Sessions:
         await self._until_written(lambda: self._open(home, pid))
 
     async def _open(self, home: Home, pid: str) -> None:
-        for wait in (*RETRIES_S, None):
+        most = self._ground.limits.service_open_retries_max
+        for wait in (*RETRIES_S[:most], None):
             session = self._ground.store.of(home.slug).sessions.by_transfer(pid)
             if session is not None and session.state == "open":
                 await self._tell(home, pid)
@@ -253,7 +254,7 @@ class Sessions:
             decided = self._decided(home, session)
             await self._ground.store.run(Unit((write,), (decided, leaf)))
         except Conflict:
-            await self._ground.services[session.service].close(session.sid)
+            await self._let_go(self._ground.services[session.service], session.sid)
             return
         log.info(telemetry.SESSION_OPENED, participant=home.slug, sid=session.sid)
         await self._tell(home, session.transfer)
@@ -295,7 +296,7 @@ class Sessions:
             return
         service = self._ground.services.get(session.service)
         if service is not None:
-            await service.close(sid)
+            await self._let_go(service, sid)
         leaf = self._clerk.leaf(
             home,
             "session.closed",
@@ -310,6 +311,14 @@ class Sessions:
             return
         self._cuts.pop(sid, None)
         log.info(telemetry.SESSION_CLOSED, participant=home.slug, sid=sid, code=code)
+
+    async def _let_go(self, service: Service, sid: str) -> None:
+        """Tell the service; what it does not let go in time does not hold the session."""
+        try:
+            async with asyncio.timeout(self._ground.limits.service_close_s):
+                await service.close(sid)
+        except (TimeoutError, CorridorError) as error:
+            log.warning(telemetry.SESSION_CLOSED, sid=sid, service=service.name, why=str(error))
 
     async def recover(self) -> None:
         """Take up what a crash left: sessions to open, sessions to close."""

@@ -232,6 +232,8 @@ class Offers:
     def _offer(self, home: Home, sound: Terms, writes: list[Write]) -> Offer:
         """A new offer; its terms are written once for each text."""
         store, now = self._means.store(home), self._now()
+        if store.offers.count() >= self._means.ground.limits.offers_per_participant_max:
+            raise Invalid("this participant has as many offers as it may have")
         chance = self._means.ground.world.chance
         text = grammar.write(sound)  # comments and sugar are gone, the meaning is not
         digest = sha256(text.encode()).hexdigest()
