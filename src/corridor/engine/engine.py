@@ -6,7 +6,7 @@ No logic of its own; `app.build` makes one and hands it to the HTTP floor.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 import structlog
@@ -19,7 +19,7 @@ from corridor.engine.catalog import Catalog
 from corridor.engine.clerk import Clerk
 from corridor.engine.decide import ByTerms, Decide, Speak
 from corridor.engine.deliver import Deliver
-from corridor.engine.draft import Talk, process_of
+from corridor.engine.draft import Record, Talk, process_of
 from corridor.engine.endings import Endings
 from corridor.engine.ground import Ground, Home
 from corridor.engine.hear import Ear
@@ -105,6 +105,7 @@ class Engine:
         self.sessions.opened = self._opened
         self.sessions.not_opened = self._not_opened
         self.transfers.pushing = self.push.begin
+        self.broken: tuple[str, ...] = ()
         self.strangers: Rate
         self.peers_rate: Rate
         self.strangers, self.peers_rate = rates or (_Unbounded(), _Unbounded())
@@ -112,7 +113,17 @@ class Engine:
     async def prepare(self, *, make_keys: bool = True) -> None:
         """What must be true before anybody may call: keys, and acts of the last run closed."""
         await self.keyring.start(make=make_keys)
+        self.broken = tuple(self._broken())
         await self.acts.recover()
+
+    def _broken(self) -> Iterator[str]:
+        """Processes that cannot be: told, never guessed at (node.md a, Recovery)."""
+        for home in self.ground.homes.values():
+            store = self.ground.store.of(home.slug)
+            stuck: list[Record] = [*store.negotiations.stuck(), *store.transfers.stuck()]
+            for it in stuck:
+                log.error(telemetry.INVARIANT_BROKEN, process=it.pid, pending=it.pending)
+                yield it.pid
 
     async def begin(self) -> None:
         """Act: deliver, open, push and wake what the store says is due. Peers can reach us now."""

@@ -130,6 +130,7 @@ class Health:
             told["checks"] = [
                 {"name": it.name, "ok": it.good, "value": it.value} for it in looked.checks
             ]
+            told["broken"] = list(self._engine.broken)
             told["lacks"] = list(getattr(self._ground.world.rooms, "degraded", ()))
         status = 200 if looked.ready else 503
         headers = {"cache-control": "no-store"}

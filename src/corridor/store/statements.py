@@ -123,6 +123,19 @@ def _processes(table: Table) -> Statements:
         f"{name}.open": page(table, bound(table), open_now),
         f"{name}.count-open": counted(table, bound(table), open_now),
         f"{name}.count-open-of-peer": counted(table, bound(table, "peer"), open_now),
+        f"{name}.stuck": rows(
+            table,
+            bound(table),
+            open_now,
+            table.c.pending.is_not(null()),
+            ~exists()
+            .where(
+                s.OUTBOX.c.participant == table.c.participant,
+                s.OUTBOX.c.process == table.c.pid,
+                one_of(s.OUTBOX.c.state, "queued", "sending", "dead"),
+            )
+            .correlate(table),
+        ),
     }
 
 

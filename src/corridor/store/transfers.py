@@ -67,6 +67,10 @@ class Transfers(Changing[Transfer]):
         """Those not in a final state."""
         return self._list("open", after=after, limit=limit)
 
+    def stuck(self) -> list[Transfer]:
+        """Whose word is under way though nothing is to be sent: no unit of ours writes that."""
+        return self._list("stuck")
+
     def count_open(self, peer: str | None = None) -> int:
         """How many are not in a final state, with one peer or with all."""
         if peer is None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from corridor.engine.desk import uploads
 from corridor.engine.desk.asking import Asking
 from corridor.engine.desk.connection import Connection
 from corridor.engine.desk.deals import Deals
@@ -42,5 +43,6 @@ class Desk:
 
     def start(self) -> None:
         """Read the operator's token, or make it where there is none; nobody enters before."""
+        uploads.sweep(self.means.ground)
         world = self.means.ground.world
         self.tokens.operator = operator_digest(world.disk, world.chance)

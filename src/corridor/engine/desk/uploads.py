@@ -46,6 +46,14 @@ def file_name(given: str) -> str:
     return given
 
 
+def sweep(ground: Ground) -> None:
+    """Forget uploads that a crash broke off: nobody else writes before the node listens."""
+    for home in ground.homes.values():
+        folder = ground.world.disk.path(f"{FOLDER}/{home.slug}")
+        for draft in folder.glob("*/.*.part"):
+            draft.unlink(missing_ok=True)
+
+
 async def put(
     ground: Ground, home: Home, asset: str, name: str, blocks: AsyncIterator[bytes]
 ) -> Uploaded:

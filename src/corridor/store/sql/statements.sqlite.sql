@@ -596,6 +596,13 @@ FROM negotiation
 WHERE negotiation.pk > :after AND negotiation.participant = :participant AND negotiation.state = :state ORDER BY negotiation.pk
 LIMIT :limit;
 
+-- negotiation.stuck
+SELECT negotiation.pk, negotiation.participant, negotiation.pid, negotiation.role, negotiation.peer, negotiation.peer_pid, negotiation.state, negotiation.pending, negotiation.pending_sha, negotiation.intent, negotiation.offer_id, negotiation.offer_raw, negotiation.offer_from, negotiation.wish_sha, negotiation.terms_sha, negotiation.rounds, negotiation.messages, negotiation.asset, negotiation.service, negotiation.detail, negotiation.purpose, negotiation.callback, negotiation.agreement_id, negotiation.reason, negotiation.note, negotiation.actor, negotiation.created, negotiation.changed, negotiation.ver
+FROM negotiation
+WHERE negotiation.participant = :participant AND (negotiation.state IS NULL OR (negotiation.state NOT IN ('FINALIZED', 'TERMINATED', 'COMPLETED'))) AND negotiation.pending IS NOT NULL AND NOT (EXISTS (SELECT *
+FROM outbox
+WHERE outbox.participant = negotiation.participant AND outbox.process = negotiation.pid AND outbox.state IN ('queued', 'sending', 'dead'))) ORDER BY negotiation.pk;
+
 -- negotiation.update
 UPDATE negotiation SET peer_pid=:peer_pid, state=:state, pending=:pending, pending_sha=:pending_sha, intent=:intent, offer_id=:offer_id, offer_raw=:offer_raw, offer_from=:offer_from, wish_sha=:wish_sha, terms_sha=:terms_sha, rounds=:rounds, messages=:messages, asset=:asset, service=:service, detail=:detail, purpose=:purpose, callback=:callback, agreement_id=:agreement_id, reason=:reason, note=:note, actor=:actor, changed=:changed, ver=(negotiation.ver + 1) WHERE negotiation.participant = :participant AND negotiation.pid = :pid AND negotiation.ver = :ver;
 
@@ -942,6 +949,13 @@ SELECT transfer.pk, transfer.participant, transfer.pid, transfer.role, transfer.
 FROM transfer
 WHERE transfer.pk > :after AND transfer.participant = :participant AND transfer.state = :state ORDER BY transfer.pk
 LIMIT :limit;
+
+-- transfer.stuck
+SELECT transfer.pk, transfer.participant, transfer.pid, transfer.role, transfer.peer, transfer.peer_pid, transfer.agreement_id, transfer.format, transfer.state, transfer.pending, transfer.pending_sha, transfer.intent, transfer.callback, transfer.data_address, transfer.sink, transfer.sid, transfer.resume_asked, transfer.messages, transfer.purpose, transfer.reason, transfer.note, transfer.actor, transfer.created, transfer.changed, transfer.ver
+FROM transfer
+WHERE transfer.participant = :participant AND (transfer.state IS NULL OR (transfer.state NOT IN ('FINALIZED', 'TERMINATED', 'COMPLETED'))) AND transfer.pending IS NOT NULL AND NOT (EXISTS (SELECT *
+FROM outbox
+WHERE outbox.participant = transfer.participant AND outbox.process = transfer.pid AND outbox.state IN ('queued', 'sending', 'dead'))) ORDER BY transfer.pk;
 
 -- transfer.update
 UPDATE transfer SET peer_pid=:peer_pid, state=:state, pending=:pending, pending_sha=:pending_sha, intent=:intent, callback=:callback, data_address=:data_address, sink=:sink, sid=:sid, resume_asked=:resume_asked, messages=:messages, purpose=:purpose, reason=:reason, note=:note, actor=:actor, changed=:changed, ver=(transfer.ver + 1) WHERE transfer.participant = :participant AND transfer.pid = :pid AND transfer.ver = :ver;
