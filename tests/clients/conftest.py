@@ -38,6 +38,11 @@ def free_port() -> int:
         return int(trial.getsockname()[1])
 
 
+@pytest.fixture
+def free_ports() -> tuple[int, int]:
+    return free_port(), free_port()
+
+
 @pytest.fixture(scope="session")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     it = Pair(tmp_path_factory.mktemp("nodes"), (free_port(), free_port()), keep=True)

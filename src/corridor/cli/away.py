@@ -49,7 +49,12 @@ def place_of(talk: Talk) -> Place:
         )
     except NotSignedIn as nowhere:
         if config_path(talk) is None:
-            raise nowhere from None
+            raise NotSignedIn(
+                nowhere.what,
+                cause="no profile, no CORRIDOR_URL, no corridor.toml here",
+                mend="export CORRIDOR_CONFIG=FILE for this computer's node; else "
+                "corridor help profiles",
+            ) from None
         return local_place(talk)
 
 

@@ -24,6 +24,7 @@ def find(
     action: str = typer.Option("", help="Only what allows this: read, use."),
     limit: int = typer.Option(50, min=1, help="At most so many."),
     all_: bool = typer.Option(False, "--all", help="All of them."),
+    fresh: bool = typer.Option(False, "--fresh", help="Ask now; else up to a minute old."),
 ) -> None:
     """What partners offer.
 
@@ -34,7 +35,11 @@ def find(
     talk = talk_of(context)
     with home_of(context) as home:
         pages = home.find(
-            text, partner=partner or None, service=service or None, action=action or None
+            text,
+            partner=partner or None,
+            service=service or None,
+            action=action or None,
+            fresh=fresh,
         )
         found = list(pages) if all_ else list(islice(pages, limit))
     rows = [

@@ -68,7 +68,9 @@ def find_asset(home: Home, asset: str) -> Asset:
     partner, slash, name = asset.rpartition("/")
     if slash:
         return home.partner(partner).asset(name)
-    found = [it for it in home.find() if it.id == asset]
+    found = [it for it in home.find() if it.id == asset] or [
+        it for it in home.find(fresh=True) if it.id == asset
+    ]
     if len(found) > 1:
         names = ", ".join(f"{it.partner}/{it.id}" for it in found)
         raise Invalid(f"{asset} is offered by several", code="usage", cause=names)

@@ -122,9 +122,13 @@ class AsyncHome:
         partner: str | None = None,
         service: str | None = None,
         action: str | None = None,
+        fresh: bool = False,
     ) -> AsyncPages[AsyncAsset]:
-        """What partners offer to us. `.silent` of it: who did not answer."""
-        asked = FindAsk(text=text, partner=partner, service=service, action=action)
+        """What partners offer to us. `.silent` of it: who did not answer.
+
+        The node keeps catalogues for a minute; `fresh` asks the partners now.
+        """
+        asked = FindAsk(text=text, partner=partner, service=service, action=action, fresh=fresh)
         return AsyncPages(
             self,
             lambda after: flows.find_page(self.line, asked, after),

@@ -160,19 +160,19 @@ def find_page(line: Line, body: FindAsk, after: str | None) -> Flow[Found]:
 
 def asset_of(line: Line, partner: str, asset: str) -> Flow[Any]:
     """What a partner offers by this id; NotFound names the partner."""
-    after: str | None = None
-    while True:
-        found = yield from find_page(line, FindAsk(partner=partner), after)
-        for it in found.items:
-            if it.id == asset:
-                return it
-        for silent in found.silent:
-            raise NotReachable(f"{silent.partner} did not answer", code=known(silent.code))
-        after = found.next
-        if after is None:
-            raise NotFound(
-                f"{partner} offers no {asset}", mend=f"corridor find --partner {partner}"
-            )
+    for fresh in (False, True):  # what the node kept may be a minute old
+        after: str | None = None
+        while True:
+            found = yield from find_page(line, FindAsk(partner=partner, fresh=fresh), after)
+            for it in found.items:
+                if it.id == asset:
+                    return it
+            for silent in found.silent:
+                raise NotReachable(f"{silent.partner} did not answer", code=known(silent.code))
+            after = found.next
+            if after is None:
+                break
+    raise NotFound(f"{partner} offers no {asset}", mend=f"corridor find --partner {partner}")
 
 
 def known(code: str) -> str:

@@ -123,9 +123,13 @@ class Home:
         partner: str | None = None,
         service: str | None = None,
         action: str | None = None,
+        fresh: bool = False,
     ) -> Pages[Asset]:
-        """What partners offer to us. `.silent` of it: who did not answer."""
-        asked = FindAsk(text=text, partner=partner, service=service, action=action)
+        """What partners offer to us. `.silent` of it: who did not answer.
+
+        The node keeps catalogues for a minute; `fresh` asks the partners now.
+        """
+        asked = FindAsk(text=text, partner=partner, service=service, action=action, fresh=fresh)
         return Pages(
             self,
             lambda after: flows.find_page(self.line, asked, after),

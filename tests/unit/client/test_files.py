@@ -170,7 +170,7 @@ def test_a_longer_folder_is_asked_itself() -> None:
     short = found({"files": 2, "size": 3, "entries": [{"name": "a", "size": 1}]})
     assert listed(scripts.Script(short, listing)) == [("a", 1), ("b", 2)]
     gone = scripts.answer({"items": []})
-    assert listed(scripts.Script(gone, listing)) == [("a", 1), ("b", 2)]
+    assert listed(scripts.Script(gone, gone, listing)) == [("a", 1), ("b", 2)]
 
 
 @pytest.mark.parametrize("entries", [[1], [{}], [{"name": "a", "size": "x"}], ["a"]])

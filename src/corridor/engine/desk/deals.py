@@ -250,7 +250,7 @@ class Deals:
             permit_sha=it.permit_sha,
             signed_at=when(it.signed_at),
             ends=leaving or ends,
-            reason=it.reason or "",
+            reason=words.why(it.reason),
             note=self._note(home, it),
             columns=terms.columns_of(model),
             obligations=list(self._means.engine.library.permit(home, it).obligations),

@@ -92,8 +92,13 @@ def of_transfer(it: Transfer, partner: str, *, dead: bool) -> Turn:
 
 
 def _over(reason: str | None) -> str:
-    told = _CODE.sub("", reason or "")
+    told = why(reason)
     return f"{OVER} Reason given: {told}" if told else OVER
+
+
+def why(reason: str | None) -> str:
+    """A reason as its giver wrote it, without the code that messages put before it."""
+    return _CODE.sub("", reason or "")
 
 
 def minute(told: str) -> str:
