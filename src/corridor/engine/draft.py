@@ -94,6 +94,17 @@ def pids_of(record: Record) -> tuple[str, str]:
     return (ours, theirs) if record.role == Role.CONSUMER else (theirs, ours)
 
 
+def is_taken(ground: Ground, home: Home, record: Record, peer_pid: str) -> bool:
+    """Whether the peer gave this pid to another process already: then it names neither."""
+    store = ground.store.of(home.slug)
+    known: Record | None
+    if isinstance(record, Negotiation):
+        known = store.negotiations.by_peer_pid(record.role, record.peer, peer_pid)
+    else:
+        known = store.transfers.by_peer_pid(record.role, record.peer, peer_pid)
+    return known is not None and known.pid != record.pid
+
+
 def because(speech: Speak) -> str:
     """Why we say a step, as the record keeps it: `code: reasons`, at most 1,000 characters."""
     told = (speech.code, "; ".join(speech.reasons))

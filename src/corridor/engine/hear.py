@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from corridor.engine.clerk import Clerk
 from corridor.engine.deliver import Deliver
-from corridor.engine.draft import Draft, Record, Talk, pids_of, process_of
+from corridor.engine.draft import Draft, Record, Talk, is_taken, pids_of, process_of
 from corridor.engine.ground import Ground, Home, micros
 from corridor.errors import (
     CannotHonour,
@@ -207,6 +207,8 @@ class Ear:
             return
         mine = draft.record.role == Role.CONSUMER
         theirs = getattr(message, "provider_pid" if mine else "consumer_pid", None)
+        if theirs and is_taken(self._ground, draft.home, draft.record, theirs):
+            raise RemoteProtocolError("this pid is another process's", code="pid-reused")
         if theirs:
             draft.set(peer_pid=theirs)
 

@@ -15,7 +15,7 @@ from corridor import telemetry
 from corridor.engine.clerk import Clerk
 from corridor.engine.decide import Speak
 from corridor.engine.deliver import Deliver
-from corridor.engine.draft import Draft, Record, Talk, because, pids_of, process_of
+from corridor.engine.draft import Draft, Record, Talk, because, is_taken, pids_of, process_of
 from corridor.engine.ground import Ground, Home
 from corridor.errors import (
     Changed,
@@ -223,13 +223,18 @@ class Voice:
         draft = Draft(self._ground, self._clerk, talk, home, record)
         outbox = self._ground.store.of(home.slug).outbox
         draft.writes.append(outbox.done(row))
+        theirs = None
+        if record.state is None and answer is not None and not record.peer_pid:
+            theirs = _peer_pid(talk, record, answer.body)
+        if theirs and is_taken(self._ground, home, record, theirs):
+            lone_end = "pid-reused"
         if lone_end is not None:
             draft.set(reason=lone_end, pending_sha=None)
             draft.become(_ended(talk, record))
             talk.enter(draft, speak=False)
             return draft
-        if record.state is None and answer is not None and not record.peer_pid:
-            draft.set(peer_pid=_peer_pid(talk, record, answer.body))
+        if theirs:
+            draft.set(peer_pid=theirs)
         draft.become(talk.machine.acked(process_of(record)))
         draft.set(pending_sha=None)
         if answer is None:  # seen in the peer's own state or words; it answered nothing to this
