@@ -22,7 +22,7 @@ from corridor.engine.clerk import Clerk
 from corridor.engine.ground import Ground, micros, moment
 from corridor.engine.library import Library, scope_of
 from corridor.engine.sessions import Admitted, Sessions
-from corridor.errors import BudgetSpent, PeerMustWait, Refused, StoreUnavailable
+from corridor.errors import BudgetSpent, Invalid, PeerMustWait, Refused, StoreUnavailable
 from corridor.evidence import receipt
 from corridor.evidence.receipt import Outcome, Seen
 from corridor.policy import judge as j
@@ -209,6 +209,9 @@ class Visit:
     def _told(self, facts: j.Facts) -> j.Facts:
         own = self._admitted.home.purposes
         named = own.get(facts.purpose, facts.purpose) if facts.purpose else self.purpose
+        most = self._acts.ground.limits.name_chars_max
+        if named is not None and len(named) > most:  # it stands in the receipt
+            raise Invalid(f"a purpose has at most {most} characters")
         return replace(facts, purpose=named)
 
     async def begin(
