@@ -151,7 +151,7 @@ class Connection:
     def _clock(self, answer: Response) -> Check:
         try:
             theirs = parsedate_to_datetime(answer.headers.get("date", ""))
-        except ValueError:
+        except (ValueError, OverflowError):
             return Check(name="clock", state="warning", value="their answer has no date")
         aware = theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC)
         off = _seconds(aware, self._means.ground.now())

@@ -155,9 +155,13 @@ class Find:
         url = f"{peer.address}/catalog/request"
         place = urlsplit(url)
         found: list[Offering] = []
+        size = 0
         try:
             for _ in range(limits.catalog_pages_followed_max):
                 answer = await self._connection.ask_catalogue(home, peer.did, url)
+                size += len(answer.body)
+                if size > limits.catalog_read_bytes_max:
+                    raise NotReachable("their catalogue is longer than we read")
                 page = catalog.decode_catalog(answer.body, limits=limits)
                 found += [self._offering(home, peer, it) for it in _datasets(page, peer.did)]
                 following_url = following(answer)
