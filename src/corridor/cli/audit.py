@@ -151,10 +151,18 @@ def receipt(
 
 def _verify_files(talk: Talk, files: list[Path], trust: Path | None) -> None:
     rows: list[tuple[object, ...]] = []
-    document = []
+    document: list[dict[str, object]] = []
+    broken: EvidenceBroken | None = None
     for path in files:
         it = load_receipt(path)
-        verified = it.verify(keys=trust)
+        try:
+            verified = it.verify(keys=trust)
+        except EvidenceBroken as error:
+            rows.append(("✗", path, it.act, it.by, moment(it.at), "", error.what))
+            document.append({"file": str(path), "id": it.id, "ok": False, "step": error.step,
+                             "why": error.what})  # fmt: skip
+            broken = broken or error
+            continue
         compared = [
             slot
             for slot, done in (("request", verified.request), ("response", verified.response))
@@ -162,7 +170,8 @@ def _verify_files(talk: Talk, files: list[Path], trust: Path | None) -> None:
         ]
         rows.append(("✓", path, it.act, it.by, moment(it.at), verified.index,
                      ", ".join(compared) or "none"))  # fmt: skip
-        document.append({"file": str(path), "id": it.id, "by": it.by, "index": verified.index,
+        document.append({"file": str(path), "id": it.id, "ok": True, "by": it.by,
+                         "index": verified.index,
                          "size": verified.size, "compared": compared})  # fmt: skip
     if trust is None:
         talk.warn(
@@ -171,3 +180,11 @@ def _verify_files(talk: Talk, files: list[Path], trust: Path | None) -> None:
         )
     names = ("", "FILE", "ACT", "BY", "AT", "ENTRY", "COMPARED")
     talk.table({"items": document}, names, rows)
+    if broken is not None:
+        count = sum(row[0] == "✗" for row in rows)
+        raise EvidenceBroken(
+            f"{count} of {len(rows)} receipts do not verify",
+            step=broken.step,
+            cause=broken.what,
+            mend="corridor audit receipts DEAL --save FOLDER fetches them again",
+        )

@@ -105,7 +105,10 @@ class Asking:
             return own
         problems = [Problem(name, "goes beyond what is offered", "terms-wider") for name in beyond]
         raise Invalid(
-            "these terms ask for more than is offered", problems=problems, code="terms-wider"
+            "these terms ask for more than is offered",
+            problems=problems,
+            code="terms-wider",
+            cause=f"more than the offer in: {', '.join(beyond)}",
         )
 
     def _own_terms(self, home: Home, text: str, asset: str, service: str) -> Policy:
