@@ -30,6 +30,7 @@ from corridor.engine.notary import Notary, Proven
 from corridor.engine.push import Push
 from corridor.engine.reach import Reach
 from corridor.engine.reception import Reception
+from corridor.engine.renewal import Renewal
 from corridor.engine.sessions import Sessions
 from corridor.engine.transfer import Transfers
 from corridor.engine.voice import END, Voice
@@ -45,6 +46,10 @@ class Rate(Protocol):
 
     def take(self, key: str) -> None:
         """Once more; raises PeerMustWait."""
+        ...
+
+    def spend(self, key: str, tokens: float) -> None:
+        """What the last request cost beyond one; the next ones wait for it."""
         ...
 
 
@@ -88,8 +93,9 @@ class Engine:
         self.acts = Acts(ground, self.clerk, self.library, self.sessions)
         self.push = Push(ground, self.sessions, self.acts, self.transfers, self.voice)
         self.notary = Notary(ground, self.clerk, self.keyring)
+        self.renewal = Renewal(ground, self.clerk, self.sessions, self.transfers)
         self.catalog = Catalog(ground, self.library, self.keyring)
-        self.reach = Reach(ground, self.reception, self.transfers)
+        self.reach = Reach(ground, self.reception, self.transfers, self.renewal, self.voice)
         self.endings = Endings(ground, self.clerk, self.sessions, self.voice, self.transfers)
         self.alarms = Alarms(
             ground,
@@ -209,6 +215,9 @@ class _Unbounded:
 
     def take(self, key: str) -> None:
         """Always."""
+
+    def spend(self, key: str, tokens: float) -> None:
+        """Nothing."""
 
 
 __all__ = ["Engine"]

@@ -13,11 +13,15 @@ from dataclasses import dataclass
 
 import msgspec
 
+from corridor.engine.decide import Speak
 from corridor.engine.ground import Ground, Home
 from corridor.engine.reception import Reception
+from corridor.engine.renewal import Renewal
 from corridor.engine.transfer import Transfers
+from corridor.engine.voice import Voice
 from corridor.errors import (
     BudgetSpent,
+    Changed,
     CorridorError,
     Ended,
     FetchFailed,
@@ -31,7 +35,7 @@ from corridor.errors import (
     Refused,
 )
 from corridor.protocol.machine import Role
-from corridor.protocol.transfer import State
+from corridor.protocol.transfer import State, Step
 from corridor.store.agreements import Agreement
 from corridor.store.transfers import Transfer
 from corridor.wire.transfer import DataAddress
@@ -62,7 +66,16 @@ class Plane:
 class Reach:
     """Requests of ours to partners' data planes."""
 
-    def __init__(self, ground: Ground, reception: Reception, transfers: Transfers) -> None:
+    def __init__(
+        self,
+        ground: Ground,
+        reception: Reception,
+        transfers: Transfers,
+        renewal: Renewal,
+        voice: Voice,
+    ) -> None:
+        self._renewal = renewal
+        self._voice = voice
         self._ground = ground
         self._reception = reception
         self._transfers = transfers
@@ -84,7 +97,8 @@ class Reach:
             )
             it = await self._until_started(home, begun.pid)
         assert it.data_address is not None
-        return _plane(self._transfers.address(home, it.data_address), it.pid)
+        address = self._transfers.address(home, it.data_address)
+        return _plane(await self._renewal.address(home, agreement, it, address), it.pid)
 
     def _live(self, agreement: Agreement) -> None:
         if agreement.role != Role.CONSUMER:
@@ -167,6 +181,7 @@ class Reach:
             try:
                 async with self._ground.world.net.stream(asked) as answer:
                     if answer.status == 401 and not fresh:
+                        await self._over(home, plane.pid)
                         continue
                     if answer.status >= 400 and answer.status != 416:
                         raise await self._refusal(answer)
@@ -176,6 +191,13 @@ class Reach:
                 raise NotReachable(
                     "the partner's data plane did not answer", cause=failure.what
                 ) from failure
+
+    async def _over(self, home: Home, pid: str) -> None:
+        """A transfer whose token is good no more is done: it would hold a session for ever."""
+        try:
+            await self._voice.wish(home, self._transfers, pid, Speak(step=Step.COMPLETE))
+        except (Changed, NotFound, PeerMustWait):
+            return  # it ended already, or another one asks
 
     async def _refusal(self, answer: Streamed) -> CorridorError:
         """What a refusing plane says, as our own error."""

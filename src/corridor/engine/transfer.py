@@ -94,9 +94,10 @@ class Transfers:
             raise RemoteProtocolError("a push needs a dataAddress", code="callback")
         if (address.property("method") or "POST") not in ("POST", "PUT"):
             raise RemoteProtocolError("a push is a POST or a PUT", code="callback")
-        return self._seal(home, address)
+        return self.seal(home, address)
 
-    def _seal(self, home: Home, address: DataAddress) -> bytes:
+    def seal(self, home: Home, address: DataAddress) -> bytes:
+        """An address as it is kept: it holds a token."""
         return self._ground.world.keys.seal(f"address|{home.slug}", msgspec.json.encode(address))
 
     def address(self, home: Home, sealed: bytes) -> DataAddress:
@@ -134,7 +135,7 @@ class Transfers:
             if it.resume_asked:  # the address comes with the provider's own START
                 return
             raise RemoteProtocolError("a pull starts with a dataAddress", code="malformed")
-        draft.set(data_address=self._seal(draft.home, message.data_address), resume_asked=0)
+        draft.set(data_address=self.seal(draft.home, message.data_address), resume_asked=0)
 
     # what follows
 

@@ -36,7 +36,7 @@ from corridor.errors import (
     StoreUnavailable,
     Unauthenticated,
 )
-from corridor.http.routes import Anyone, Call, Route, TheSession, respond
+from corridor.http.routes import Anyone, APeer, Call, Route, TheSession, respond
 from corridor.http.server import read_body
 from corridor.services import Act, Answer, PlaneRequest, Visit
 
@@ -96,6 +96,7 @@ class Planes:
         return [
             Route("GET", "/{participant}/ledger/v1/keys", self._keys, keys),
             Route("GET", "/{participant}/data/{sid}/receipts/{id}", self._receipt, session),
+            Route("POST", "/{participant}/data/{sid}/renew", self._renew, APeer()),
             Route("*", "/{participant}/data/{sid}/{rest*}", self._data, session),
         ]
 
@@ -116,6 +117,27 @@ class Planes:
     def _admit(self, call: Call) -> Admitted:
         token = bearer(call.headers.get("authorization"))
         return self._engine.sessions.admit(self._home(call), call.names["sid"], token)
+
+    async def _renew(self, call: Call) -> None:
+        """The consumer of the agreement proves its DID, and gets the token that follows."""
+        engine = self._engine
+        try:
+            home = self._home(call)
+            limits = engine.ground.limits
+            raw = await read_body(call.receive, limits.message_bytes_max, limits.body_read_s)
+            shown = call.headers.get("authorization")
+            try:
+                caller = await engine.ear.identify(home, shown, raw, call.source)
+            except Unauthenticated:
+                engine.strangers.take(call.source)
+                raise
+            engine.peers_rate.take(caller.did)
+            renewed = await engine.renewal.grant(home, call.names["sid"], caller)
+        except CorridorError as error:
+            await self._problem(call, error)
+            return
+        headers = {"cache-control": "no-store"}
+        await respond(call.send, 200, msgspec.json.encode(renewed), headers=headers)
 
     async def _receipt(self, call: Call) -> None:
         """A receipt of this session, with its proof, as soon as a checkpoint covers it."""
