@@ -24,6 +24,7 @@ from corridor.store.agreements import Agreement
 from corridor.store.sessions import Revocation
 from corridor.store.unit import Conflict, Leaf, Unit, Write
 
+CODES = {"withdrawn": WITHDRAWN, "returned": RETURNED, "expired": "agreement-ended"}
 log = structlog.get_logger()
 
 
@@ -81,6 +82,19 @@ class Endings:
             if record.ends_at <= self._now():
                 await self._end(home, record, "expired", reason="", person="")
 
+    async def recover(self) -> None:
+        """Tell the partners of what a crash left untold: transfers of agreements that have ended."""
+        for home in self._ground.homes.values():
+            store = self._ground.store.of(home.slug)
+            after = 0
+            while page := store.transfers.open(after=after):
+                after = page[-1].pk or after
+                for it in page:
+                    record = store.agreements.get(it.agreement_id, it.role)
+                    code = CODES.get(record.state) if record is not None else None
+                    if record is not None and code and END not in (it.pending, it.intent):
+                        await self._tell(home, record, code, record.reason or "")
+
     def _live(self, home: Home, agreement_id: str, role: Role) -> Agreement:
         record = self._get(home, agreement_id, role)
         if record.state != "live":
@@ -122,7 +136,7 @@ class Endings:
     ) -> None:
         """One unit: the agreement, its sessions, the revocation. Then cut, then tell."""
         store = self._ground.store.of(home.slug)
-        code = {"withdrawn": WITHDRAWN, "returned": RETURNED}.get(state, "agreement-ended")
+        code = CODES[state]
         for _ in range(self._ground.limits.conflict_retries_max):
             sessions = [
                 it

@@ -135,6 +135,7 @@ class Engine:
         """Act: deliver, open, push and wake what the store says is due. Peers can reach us now."""
         await self.deliver.start()
         await self.sessions.recover()
+        await self.endings.recover()
         await self.push.recover()
         await self.alarms.start()
         await self.notary.start()
