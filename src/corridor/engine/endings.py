@@ -83,7 +83,7 @@ class Endings:
                 await self._end(home, record, "expired", reason="", person="")
 
     async def recover(self) -> None:
-        """Tell the partners of what a crash left untold: transfers of agreements that have ended."""
+        """Tell partners what a crash left untold: transfers of agreements that have ended."""
         for home in self._ground.homes.values():
             store = self._ground.store.of(home.slug)
             after = 0
