@@ -19,6 +19,7 @@ from corridor.store.wakes import Wake
 
 Waking = Callable[[Home, str], Awaitable[None]]
 LONGEST_S = 3600.0
+BROKEN_AGAIN_US = 60_000_000
 log = structlog.get_logger()
 
 
@@ -76,6 +77,9 @@ class Alarms:
             later = micros(self._ground.now()) + 1_000_000
             log.warning(telemetry.DSP_RETRY, wake=wake.kind, subject=wake.subject, code=error.code)
             await self._later(wake, later)
+        except Exception:  # one that cannot be woken must not keep all others asleep
+            log.exception(telemetry.INVARIANT_BROKEN, wake=wake.kind, subject=wake.subject)
+            await self._later(wake, micros(self._ground.now()) + BROKEN_AGAIN_US)
 
     async def _later(self, wake: Wake, at: int) -> None:
         wakes = self._ground.store.of(wake.participant).wakes
