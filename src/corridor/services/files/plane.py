@@ -30,7 +30,7 @@ from corridor.policy.profile import PURPOSES
 from corridor.rooms import places
 from corridor.services import Act, Answer, Known, Look, Offered, Opened, PlaneRequest, Visit
 from corridor.services.files.disk import Digests, Disk
-from corridor.services.files.place import Found, Place
+from corridor.services.files.place import BLOCK_BYTES, Found, Place
 from corridor.services.files.ranges import CONDITIONS, Part, part
 
 _IDSA_HTTP = "https://w3id.org/idsa/v4.1/HTTP"
@@ -201,7 +201,8 @@ class Files:
             known=Known(content=body) if small else None,
             bytes_max=None if small else len(body),
         )
-        return Answer(status=200, headers=headers, body=body, length=len(body), act=act)
+        told = body if small else _blocks(body)  # only what is streamed is counted block by block
+        return Answer(status=200, headers=headers, body=told, length=len(body), act=act)
 
     async def _allowed(self, visit: Visit, facts: Facts, canonical: bytes) -> None:
         """For answers without content: nothing is charged, but the judge must agree."""
@@ -301,6 +302,11 @@ def _canonical(request: PlaneRequest, name: str, asked: Part) -> bytes:
         record["range"] = f"{asked.start}-{asked.stop - 1}"
     conditions = {key: request.headers[key] for key in CONDITIONS if key in request.headers}
     return msgspec.json.encode({**record, "conditions": conditions}, order="sorted")
+
+
+async def _blocks(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), BLOCK_BYTES):
+        yield body[start : start + BLOCK_BYTES]
 
 
 def _record(found: Found, asked: Part) -> bytes:
