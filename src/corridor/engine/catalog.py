@@ -29,11 +29,15 @@ MAC_BYTES = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A page of the catalogue; tokens of its neighbours, empty where there is none."""
+    """A page of the catalogue; tokens of its neighbours, empty where there is none.
+
+    `looked`: how many offers were judged for it, which is what it cost.
+    """
 
     body: bytes
     following: str
     previous: str
+    looked: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ class Catalog:
             found = [it for it in self._named(home, peer, wanted.ids) if it is not None]
             return Page(body=self._body(home, found), following="", previous="")
         skip = wanted.offset if not token else 0
-        datasets, last, more = self._collect(home, peer, place, most, skip)
+        datasets, last, more, looked = self._collect(home, peer, place, most, skip)
         if place.back:
             after, before = place.row - 1, last if more else 0
             datasets.reverse()
@@ -79,6 +83,7 @@ class Catalog:
             body=self._body(home, datasets),
             following=self._token(home, peer, digest, _Place(after)) if after else "",
             previous=self._token(home, peer, digest, _Place(before, back=True)) if before else "",
+            looked=looked,
         )
 
     def dataset(self, home: Home, peer: str, dataset_id: str) -> bytes:
@@ -94,8 +99,8 @@ class Catalog:
 
     def _collect(
         self, home: Home, peer: str, place: _Place, most: int, skip: int
-    ) -> tuple[list[bytes], int, bool]:
-        """Datasets from `place` on: (their bytes, the last row looked at, is there more)."""
+    ) -> tuple[list[bytes], int, bool, int]:
+        """Datasets from `place` on: (their bytes, the last row, is there more, rows looked at)."""
         offers = self._ground.store.of(home.slug).offers
         datasets: list[bytes] = []
         page = offers.page_published_back if place.back else offers.page_published
@@ -105,7 +110,7 @@ class Catalog:
             rows = page(last, most + 1)
             for offer in rows:
                 if len(datasets) >= most or size >= limits.catalog_page_bytes_max:
-                    return datasets, last, True
+                    return datasets, last, True, looked
                 last = offer.pk or last
                 looked += 1
                 written = self._first_of_asset(home, peer, offer.asset, offer.offer_id)
@@ -117,8 +122,8 @@ class Catalog:
                 datasets.append(written)
                 size += len(written)
             if len(rows) <= most:
-                return datasets, last, False
-        return datasets, last, True
+                return datasets, last, False, looked
+        return datasets, last, True, looked
 
     def _first_of_asset(self, home: Home, peer: str, asset_id: str, offer_id: str) -> bytes | None:
         """A dataset stands where the first of its published offers stands, and only there."""

@@ -61,6 +61,7 @@ STATUS: Mapping[type[CorridorError], int] = {
 }
 SIZES = {"too-large": 413, "body-timeout": 408}
 BASE = "/{participant}/dsp/2025-1"
+LOOKED_PER_TOKEN = 20  # offers that cost about what a request costs
 
 
 def status_of(error: CorridorError) -> int:
@@ -189,6 +190,7 @@ class Dsp:
             asked = parse_qs(call.query).get("continuationToken", [""])[0]
             await self._engine.ear.seen(home, caller)
             page = self._engine.catalog.page(home, caller.did, message, asked)
+            self._engine.peers_rate.spend(caller.did, page.looked / LOOKED_PER_TOKEN)
         except CorridorError as error:
             await self._refuse(call, error, _catalog_error(error))
             return
