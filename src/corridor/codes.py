@@ -112,7 +112,7 @@ CODES: dict[str, Code] = {
     ),
     "ledger-fenced": Code(
         "the ledger is behind what partners have seen; nothing is changed until that is mended",
-        "restore the newer database, or: corridor audit succeed",
+        "restore the newer database",
         E.FAILED,
         503,
     ),
