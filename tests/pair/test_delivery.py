@@ -67,6 +67,7 @@ def test_a_peer_that_is_away_for_ever(tmp_path: Path) -> None:
         assert not p.provider.engine.deliver._due
         last = entries(p)[-1]
         assert (last["type"], last["outcome"]) == ("decision", "unreachable")
+        assert store.events.after(0, 100)[-1].kind == "peer.unreachable"
 
     stage(tmp_path, story)
 

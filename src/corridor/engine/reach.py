@@ -98,7 +98,7 @@ class Reach:
             it = await self._until_started(home, begun.pid)
         assert it.data_address is not None
         address = self._transfers.address(home, it.data_address)
-        return _plane(await self._renewal.address(home, agreement, it, address), it.pid)
+        return _plane(await self._renewal.address(home, agreement.peer, it, address), it.pid)
 
     def _live(self, agreement: Agreement) -> None:
         if agreement.role != Role.CONSUMER:

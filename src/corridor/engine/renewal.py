@@ -20,7 +20,6 @@ from corridor.engine.transfer import Transfers
 from corridor.errors import FetchFailed, NotFound, PeerMustWait, Refused, Unauthenticated
 from corridor.identity.token import Caller
 from corridor.protocol.machine import Role
-from corridor.store.agreements import Agreement
 from corridor.store.keys import SeenToken
 from corridor.store.sessions import Session
 from corridor.store.transfers import Transfer
@@ -128,7 +127,7 @@ class Renewal:
     # as consumer
 
     async def address(
-        self, home: Home, agreement: Agreement, it: Transfer, address: DataAddress
+        self, home: Home, peer: str, it: Transfer, address: DataAddress
     ) -> DataAddress:
         """The address with a new token where it is time for one; else, or on failure, as it is."""
         due = address.property(RENEW_AT)
@@ -136,7 +135,7 @@ class Renewal:
         if not due or not url or stamp(self._ground.now()) < due or not self._may_try(it.pid):
             return address
         authorization = await home.identify.authorize(
-            slug=home.slug, did=home.did, audience=agreement.peer, body=BODY
+            slug=home.slug, did=home.did, audience=peer, body=BODY
         )
         headers = {"authorization": authorization, "content-type": "application/json"}
         asked = Request(purpose="plane", method="POST", url=url, headers=headers, body=BODY)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
 import structlog
 
 from corridor import telemetry
@@ -16,7 +17,7 @@ from corridor.engine.clerk import Clerk
 from corridor.engine.decide import Speak
 from corridor.engine.deliver import Deliver
 from corridor.engine.draft import Draft, Record, Talk, because, is_taken, pids_of, process_of
-from corridor.engine.ground import Ground, Home
+from corridor.engine.ground import Ground, Home, micros
 from corridor.errors import (
     Changed,
     FetchFailed,
@@ -27,6 +28,7 @@ from corridor.errors import (
 )
 from corridor.protocol.machine import Process, Role
 from corridor.store.boxes import Queued
+from corridor.store.events import Event
 from corridor.store.transfers import Transfer
 from corridor.store.unit import Conflict, Unit
 from corridor.wire import negotiation as wire_negotiation
@@ -174,8 +176,16 @@ class Voice:
             outcome="unreachable",
             peer=row.peer,
         )
-        unit = Unit((store.outbox.bury(row, error="unreachable"),), (leaf,))
-        await self._ground.store.run(unit)
+        told = Event(
+            participant=home.slug,
+            kind="peer.unreachable",
+            subject=record.pid,
+            data=msgspec.json.encode({"message": row.message_id, "peer": row.peer}, order="sorted"),
+            at=micros(self._ground.now()),
+        )
+        writes = (store.outbox.bury(row, error="unreachable"), store.events.insert(told))
+        await self._ground.store.run(Unit(writes, (leaf,)))
+        self._ground.bells.ring("events")
         log.warning(telemetry.DSP_DEAD, participant=home.slug, process=row.process)
         self._ground.bells.ring(record.pid)
 

@@ -143,7 +143,10 @@ class Flows:
             raise Changed("data does not flow", cause=f"the transfer is {it.state}")
         leaf = self._means.acted(home, actor, "address.shown", pid, process=pid)
         await self._means.ground.store.run(Unit((), (leaf,)))
-        address = self._means.engine.transfers.address(home, it.data_address)
+        engine = self._means.engine
+        address = await engine.renewal.address(
+            home, it.peer, it, engine.transfers.address(home, it.data_address)
+        )
         known = ("endpoint", "authorization", "endpointType")
         return AddressView(
             transfer=pid,
