@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.pair.pair import Pair, play
-from tests.pair.people import Two, played
+from tests.pair.people import Person, Two, played
 from tests.pair.puppet import DID, Puppet, stage
 from tests.pair.using import USE, entries, eventually, limit, limited, reading
 
@@ -145,6 +145,10 @@ async def test_what_people_change(two: Two) -> None:
     asked = {"name": "Noor", "roles": ["auditor"], "participant": "consumer"}
     made = await two.lab.ask("POST", "/api/v1/tokens", asked)
     await two.lab.ask("DELETE", f"/api/v1/tokens/{made.json['id']}")
+    everywhere = {"name": "Rui", "roles": ["auditor"]}
+    made = await two.lab.ask("POST", "/api/v1/tokens", everywhere)
+    rui = Person(**{**vars(two.lab), "token": made.json["secret"]})
+    assert (await rui.ask("GET", "/api/v1/me")).json["roles"] == {"consumer": ["auditor"]}
     await two.lab.ask("POST", "keys/rotate", {"use": "dsp"})
     told = [
         it["entry"]

@@ -115,7 +115,7 @@ class Tokens:
         roles = frozenset(msgspec.json.decode(kept.roles, type=list[str]))
         # A participant without a role stands here too, else `everywhere` would not see it.
         held = {
-            slug: roles if kept.scope in ("", slug) else frozenset[str]()
+            slug: roles if not kept.scope or kept.scope == slug else frozenset[str]()
             for slug in self._means.ground.homes
         }
         return Account(kept.user_id, kept.user_id, held, kept.token_id)
