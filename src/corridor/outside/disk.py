@@ -57,7 +57,12 @@ class FolderDisk:
 
         It may be used by another thread than the one that made it, by one at a time.
         """
-        address = self.path(name).as_uri() + ("?mode=ro" if read_only else "?mode=rwc")
+        path = self.path(name)
+        if not read_only:
+            # Its owner's alone, in a folder that was there before too; the log files follow it.
+            with contextlib.suppress(OSError):  # it is there, or SQLite says what is wrong
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        address = path.as_uri() + ("?mode=ro" if read_only else "?mode=rwc")
         connection = sqlite3.connect(
             address,
             uri=True,

@@ -41,6 +41,15 @@ def test_connections_have_the_nodes_settings(tmp_path: Path) -> None:
         disk.connect("absent.db", read_only=True)
 
 
+def test_a_database_is_its_owners_alone_in_any_folder(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    writer = FolderDisk(tmp_path).connect("corridor.db")
+    writer.execute("CREATE TABLE t (a INTEGER) STRICT")
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    writer.close()
+    assert modes == {"corridor.db": 0o600, "corridor.db-wal": 0o600, "corridor.db-shm": 0o600}
+
+
 def test_small_files_are_written_whole(tmp_path: Path) -> None:
     disk = FolderDisk(tmp_path)
     assert disk.read("a/high-water") is None
