@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from tests.pair.pair import Pair
 from tests.pair.people import Person, Two, played
-from tests.pair.puppet import BASE, Puppet, said, stage
-from tests.pair.using import COR, USE, entries, eventually, limit, limited, reading
+from tests.pair.puppet import BASE, HOST, Puppet, said, stage
+from tests.pair.using import COR, USE, Reading, entries, eventually, limit, limited, reading
 
 from corridor.http.roles import ROLES
 from corridor.policy import odrl
@@ -340,3 +340,108 @@ def test_a_long_listing_is_counted(tmp_path: Path) -> None:
         assert told == [size, size]
 
     stage(tmp_path, story)
+
+
+@pytest.mark.parametrize("code", ["agreement-withdrawn", "agreement-ended", "AGREEMENT-RETURNED"])
+def test_only_the_provider_withdraws(tmp_path: Path, code: str) -> None:
+    async def story(p: Pair, puppet: Puppet) -> None:
+        agreement = await puppet.finalize(await p.offer(USE))
+        plane = await puppet.started(agreement)
+        pids = {"consumerPid": "pc-9", "providerPid": plane.theirs}
+        ended = said("TransferTerminationMessage", **pids, code=code, reason=[code])
+        assert (await puppet.post(f"/transfers/{plane.theirs}/termination", ended)).status == 200
+        store = p.provider.store.of("provider")
+        assert store.agreements.get(agreement, "provider").state == "live"
+        assert (await plane.get()).status == 401
+
+    stage(tmp_path, story)
+
+
+def test_an_agreement_of_ours_is_not_given_to_us(tmp_path: Path) -> None:
+    """With one id in both roles, the end of the one would touch what belongs to the other."""
+
+    async def story(p: Pair, puppet: Puppet) -> None:
+        agreement = await puppet.finalize(await p.offer(USE))
+        meant = {"@id": "urn:x", "@type": "Offer", **USE}
+        begun = await p.provider.engine.reception.request(
+            p.home("provider"), peer=puppet.did, base=BASE, asset="a", offer=meant,
+            wish_sha=odrl.read(meant).terms_hash, service="files",
+        )  # fmt: skip
+        heard = await puppet.hears("ContractRequestMessage")
+        pids = {"consumerPid": heard.message["consumerPid"], "providerPid": "pp-1"}
+        told = {
+            "@id": agreement, "@type": "Agreement", "target": "a", "assigner": puppet.did,
+            "assignee": p.home("provider").did, "timestamp": "2026-01-01T00:00:00Z", **USE,
+        }  # fmt: skip
+        answer = await puppet.post(
+            f"/negotiations/{begun.pid}/agreement",
+            said("ContractAgreementMessage", **pids, agreement=told),
+        )
+        assert (answer.status, answer.code) == (400, "agreement-differs")
+        assert p.provider.store.of("provider").agreements.get(agreement, "consumer") is None
+
+    stage(tmp_path, story)
+
+
+@pytest.mark.parametrize("method", ["DELETE", "GET", "PUT\r\nX: y", "post"])
+def test_a_push_is_nothing_but_a_push(tmp_path: Path, method: str) -> None:
+    async def story(p: Pair, puppet: Puppet) -> None:
+        agreement = await puppet.finalize(await p.offer(USE))
+        properties = {"endpoint": f"http://{HOST}/sink/1", "method": method}
+        address = {
+            "@type": "DataAddress", "endpointType": "x", "endpointProperties": [
+                {"@type": "EndpointProperty", "name": name, "value": value}
+                for name, value in properties.items()
+            ],
+        }  # fmt: skip
+        told = {"agreementId": agreement, "format": "HttpData-PUSH", "callbackAddress": BASE}
+        asked = said("TransferRequestMessage", consumerPid="pc-1", dataAddress=address, **told)
+        answer = await puppet.post("/transfers/request", asked)
+        assert (answer.status, answer.code) == (400, "callback")
+        assert not puppet.pushed
+
+    stage(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "..", "../greeting.txt", "a/../../greeting.txt", "/etc/passwd", "//etc/passwd", ".hidden",
+        "a\\..\\..\\x", "a\0.txt", "in/../secret", "link", "outside/secret.txt", "x" * 2000,
+        "in/" * 500, "in/./one.txt", "in//one.txt", "\ud83d", "%2e%2e/secret.txt",
+    ],
+)  # fmt: skip
+def test_no_path_leads_out_of_the_folder(tmp_path: Path, path: str) -> None:
+    async def story(p: Pair, _: Puppet) -> None:
+        p.file("shown/in/one.txt", b"one")
+        p.file("shown/.hidden", b"hidden")
+        secret = p.file("secret.txt", b"secret")
+        folder = p.folder / "provider" / "assets" / "shown"
+        (folder / "link").symlink_to(secret)
+        (folder / "outside").symlink_to(secret.parent)
+        it = await reading(p, await p.agree(USE, source={"path": str(folder)}))
+        assert (await it.get("in/one.txt")).body == b"one"
+        status = await _status(p, it, path)
+        assert status in (400, 404), status
+
+    stage(tmp_path, story)
+
+
+async def _status(p: Pair, it: Reading, path: str) -> int:
+    """Asked as a listener would ask: the path decoded already."""
+    told: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        told.append(message)
+
+    scope = {
+        "type": "http", "method": "GET", "query_string": b"", "client": ("127.0.0.1", 1),
+        "path": it.endpoint.partition("7101")[2] + path,
+        "headers": [(b"authorization", f"Bearer {it.token}".encode())],
+    }  # fmt: skip
+    await p.provider.asgi_peer(scope, receive, send)
+    assert b"secret" not in told[-1]["body"]
+    return int(told[0]["status"])
