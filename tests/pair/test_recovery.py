@@ -12,7 +12,9 @@ from pathlib import Path
 
 from tests.pair.pair import Pair, play
 from tests.pair.people import Two, played
-from tests.pair.using import USE, eventually, reading
+from tests.pair.using import USE, entries, eventually, problem, reading
+
+from corridor.store.unit import Unit
 
 
 def test_a_process_that_cannot_be_is_told_and_not_guessed(tmp_path: Path) -> None:
@@ -72,3 +74,38 @@ def test_uploads_that_a_crash_broke_off(tmp_path: Path) -> None:
         assert [path.name for path in folder.iterdir()] == ["whole.part"]
 
     play(tmp_path, story)
+
+
+def test_what_cannot_be_enforced_any_more_serves_nobody(tmp_path: Path) -> None:
+    async def story(p: Pair) -> None:
+        agreement = await p.agree(USE)
+        it = await reading(p, agreement)
+        engine, home = p.provider.engine, p.home("provider")
+        services = dict(engine.ground.services)
+        engine.ground.services.clear()  # type: ignore[attr-defined]  # as if settings left it out
+        await engine.agreements.check(home, engine.clerk)
+        agreements = p.provider.store.of("provider").agreements
+        broken = agreements.get(agreement.agreement_id, "provider")
+        assert (broken.state, "no service files" in broken.reason) == ("broken", True)
+        assert problem(await it.get())[::2] == (403, "agreement")
+        engine.ground.services.update(services)  # type: ignore[attr-defined]
+        await engine.agreements.check(home, engine.clerk)
+        assert agreements.get(agreement.agreement_id, "provider").state == "live"
+        assert (await it.get()).status == 200
+        told = [each["outcome"] for each in entries(p) if each.get("rule") == "unsupported"]
+        assert told == ["denied", "allowed"]
+
+    play(tmp_path, story)
+
+
+@played
+async def test_a_broken_agreement_is_shown(two: Two) -> None:
+    await two.offer()
+    await two.know()
+    deal = await two.deal()
+    store = two.pair.provider.store.of("provider")
+    record = store.agreements.get(deal["id"], "provider")
+    write = store.agreements.update(record, state="broken", reason="no service files")
+    await two.pair.provider.store.run(Unit((write,)))
+    shown = await two.stat.ask("GET", f"agreements/{deal['id']}")
+    assert (shown.status, shown.json["state"]) == (200, "broken")

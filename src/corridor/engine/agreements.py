@@ -14,7 +14,10 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
+import structlog
 
+from corridor import telemetry
+from corridor.engine.clerk import Clerk
 from corridor.engine.draft import Draft
 from corridor.engine.ground import Ground, Home, micros, moment, stamp
 from corridor.engine.library import Library
@@ -24,7 +27,9 @@ from corridor.policy.permit import Permit
 from corridor.protocol.machine import Role
 from corridor.store.agreements import Agreement
 from corridor.store.negotiations import Negotiation
-from corridor.store.unit import Write
+from corridor.store.unit import Unit, Write
+
+log = structlog.get_logger()
 
 
 class Agreements:
@@ -162,6 +167,44 @@ class Agreements:
         if record is not None and record.state == "draft":
             now = micros(self._ground.now())
             draft.writes.append(store.agreements.update(record, state="void", changed=now))
+
+    async def check(self, home: Home, clerk: Clerk) -> None:
+        """At a start: what this node cannot enforce any more serves nobody, until it can again.
+
+        terms.md 4.1 c. Settings or a version may have taken a service away.
+        """
+        store = self._ground.store.of(home.slug)
+        for state, other in (("live", "broken"), ("broken", "live")):
+            after = 0
+            while page := store.agreements.page(after, state=state):
+                for record in page:
+                    after = record.pk or after
+                    why = self._unfit(home, record)
+                    if bool(why) == (state == "broken"):
+                        continue
+                    now = micros(self._ground.now())
+                    changed = store.agreements.update(record, state=other, reason=why, changed=now)
+                    leaf = clerk.leaf(
+                        home,
+                        "decision",
+                        agreement=record.agreement_id,
+                        subject=record.agreement_id,
+                        outcome="denied" if why else "allowed",
+                        rule="unsupported",
+                        permit=record.permit_sha,
+                        payloads={"because": why.encode()} if why else None,
+                    )
+                    await self._ground.store.run(Unit((changed,), (leaf,)))
+                    log.warning(telemetry.AGREEMENT_BROKEN, state=other, why=why)
+
+    def _unfit(self, home: Home, record: Agreement) -> str | None:
+        if record.role == Role.PROVIDER and record.service not in self._ground.services:
+            return f"this node has no service {record.service}"
+        try:
+            self._library.permit(home, record)
+        except CannotHonour as cannot:
+            return cannot.what[:1000]
+        return None
 
     def permit(self, home: Home, record: Agreement) -> Permit:
         """The compiled permit of an agreement."""

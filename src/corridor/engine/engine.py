@@ -120,6 +120,8 @@ class Engine:
         """What must be true before anybody may call: keys, and acts of the last run closed."""
         await self.keyring.start(make=make_keys)
         self.broken = tuple(self._broken())
+        for home in self.ground.homes.values():
+            await self.agreements.check(home, self.clerk)
         await self.acts.recover()
 
     def _broken(self) -> Iterator[str]:

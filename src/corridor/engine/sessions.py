@@ -380,6 +380,8 @@ class Sessions:
         if session.state != "open" or now >= moment(session.expires):
             raise Unauthenticated("no valid session token")
         agreement = self._agreement(home, session)
+        if agreement.state == "broken":
+            raise Refused("this node cannot serve the agreement any more", rule="agreement")
         return Admitted(
             home=home,
             session=session,
