@@ -136,6 +136,32 @@ def test_receipts_are_for_the_holder_of_the_token(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+def test_a_receipt_that_is_asked_for_before_it_is_written(tmp_path: Path) -> None:
+    """The name is there with the first byte, the receipt behind the last: the route waits."""
+
+    async def story(p: Pair) -> None:
+        path = p.file("big.bin", b"\0" * (32 << 20))
+        agreement = await p.agree(USE, asset="big", source={"path": str(path)})
+        it = await reading(p, agreement)
+        headers = {"authorization": f"Bearer {it.token}"}
+        request = Request(
+            purpose="plane", method="GET", url=it.endpoint, headers=headers,
+            answer_bytes_max=1 << 30,
+        )  # fmt: skip
+        async with p.net.stream(request) as answer:
+            blocks = answer.blocks()
+            await anext(blocks)
+            told = re.search(r"/receipts/([^>]*)>", answer.headers["link"])
+            assert told is not None
+            asking = asyncio.create_task(it.get(f"receipts/{told[1]}"))
+            await asyncio.sleep(0)
+            async for _ in blocks:
+                pass
+        assert (await asking).status == 200
+
+    play(tmp_path, story)
+
+
 def test_acts_that_a_crash_left_open_get_their_receipt(tmp_path: Path) -> None:
     async def story(p: Pair) -> None:
         it = await reading(p, await p.agree(USE))

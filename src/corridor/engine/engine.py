@@ -7,7 +7,7 @@ No logic of its own; `app.build` makes one and hands it to the HTTP floor.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
+from typing import Literal, Protocol
 
 import structlog
 
@@ -37,6 +37,7 @@ from corridor.engine.voice import END, Voice
 from corridor.errors import Changed, CorridorError, NotFound, Unauthenticated
 from corridor.policy.judge import Who
 from corridor.protocol.transfer import Step
+from corridor.store.ledger import Entry
 
 log = structlog.get_logger()
 
@@ -197,8 +198,17 @@ class Engine:
     async def receipt(self, home: Home, sid: str, token: str | None, entry_id: str) -> Proven:
         """A receipt of a session, for the holder of its token, also after its end."""
         self.sessions.recognise(home, sid, token)
-        entry = self.ground.store.of(home.slug).ledger.by_id(entry_id)
-        if entry is None or f'"session":"{sid}"' not in bytes(entry.body).decode():
+        store = self.ground.store.of(home.slug)
+
+        def look() -> Entry | Literal[False] | None:
+            found = store.ledger.by_id(entry_id)
+            return found or (None if store.acts.open_of_session(sid) else False)
+
+        # The last byte may be there before its receipt is: while acts are open, one may come.
+        wait_s = self.ground.limits.receipt_wait_s
+        entry: Entry | Literal[False] | None
+        entry = await self.ground.bells.until(f"acts|{sid}", look, wait_s)
+        if not entry or f'"session":"{sid}"' not in bytes(entry.body).decode():
             raise NotFound("no such receipt")
         return await self.notary.prove(home, entry_id)
 
