@@ -445,3 +445,21 @@ async def _status(p: Pair, it: Reading, path: str) -> int:
     await p.provider.asgi_peer(scope, receive, send)
     assert b"secret" not in told[-1]["body"]
     return int(told[0]["status"])
+
+
+def test_renewing_again_and_again_gives_the_same_token(tmp_path: Path) -> None:
+    async def story(p: Pair, puppet: Puppet) -> None:
+        plane = await puppet.started(await puppet.finalize(await p.offer(USE)))
+        base = plane.endpoint.rstrip("/")
+        got = [await puppet.post("/renew", {}, base=base) for _ in range(5)]
+        assert [it.status for it in got] == [200] * 5, got
+        assert len({it.value["authorization"] for it in got}) == 1
+        assert [it.get("outcome") for it in entries(p)].count("renewed") == 1
+        token = puppet.token(b"{}")
+        again = [
+            (await puppet.post("/renew", {}, base=base, authorization=token)).status
+            for _ in range(2)
+        ]
+        assert again == [200, 401]
+
+    stage(tmp_path, story)

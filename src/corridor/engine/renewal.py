@@ -23,7 +23,7 @@ from corridor.protocol.machine import Role
 from corridor.store.keys import SeenToken
 from corridor.store.sessions import Session
 from corridor.store.transfers import Transfer
-from corridor.store.unit import Conflict, Unit
+from corridor.store.unit import Conflict, Unit, Write
 from corridor.wire.transfer import DataAddress
 from corridor.world import Request
 
@@ -72,9 +72,16 @@ class Renewal:
             denied = self._sessions.may_open(home, it)
             if denied is not None:
                 raise Refused("the agreement does not allow this", rule=denied.rule)
-            raised = self._raised(session, self._ends(home, session))
+            soon = self._is_new(session)
+            raised = session if soon else self._raised(session, self._ends(home, session))
+            unit = (
+                Unit(self._used(home, caller))
+                if soon
+                else self._unit(home, session, raised, caller)
+            )
             try:
-                await self._ground.store.run(self._unit(home, session, raised, caller))
+                if unit.writes:
+                    await self._ground.store.run(unit)
             except Conflict as conflict:
                 if conflict.write.statement.name.startswith("seen_token"):
                     raise Unauthenticated("this token was used before") from conflict
@@ -89,6 +96,26 @@ class Renewal:
         agreements = self._ground.store.of(home.slug).agreements
         agreement = agreements.get(session.agreement_id, Role.PROVIDER)
         return None if agreement is None else agreement.ends_at
+
+    def _is_new(self, session: Session) -> bool:
+        """Renewed while the one before is still good: that token is told again, not another.
+
+        Else a peer could fill our ledger, and a lost answer would cost it the token it holds.
+        """
+        age_s = (micros(self._ground.now()) - session.generation_at) / 1e6
+        return session.generation > 1 and 0 <= age_s < self._ground.limits.session_overlap_s
+
+    def _used(self, home: Home, caller: Caller) -> tuple[Write, ...]:
+        """The caller's token is used up."""
+        if not caller.jti:
+            return ()
+        used = SeenToken(
+            participant=home.slug,
+            issuer=caller.did,
+            jti=caller.jti,
+            expires=micros(caller.expires),
+        )
+        return (self._ground.store.of(home.slug).tokens.insert(used),)
 
     def _raised(self, session: Session, ends: int | None) -> Session:
         now = self._ground.now()
@@ -108,12 +135,6 @@ class Renewal:
             generation_at=raised.generation_at,
             expires=raised.expires,
         )
-        used = SeenToken(
-            participant=home.slug,
-            issuer=caller.did,
-            jti=caller.jti,
-            expires=micros(caller.expires),
-        )
         leaf = self._clerk.leaf(
             home,
             "decision",
@@ -122,7 +143,7 @@ class Renewal:
             outcome="renewed",
             permit=session.permit_sha,
         )
-        return Unit((update, store.tokens.insert(used)) if caller.jti else (update,), (leaf,))
+        return Unit((update, *self._used(home, caller)), (leaf,))
 
     # as consumer
 
