@@ -15,7 +15,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -186,7 +186,8 @@ def _engine(
         it.id: _home(config, it, _identify(config, it, who, world, kid))
         for it in config.participants
     }
-    limits = config.limits
+    # An operator may publish a key for longer than peers' caches make necessary (keys.overlap).
+    limits = replace(config.limits, key_publish_s=config.keys.overlap)
     ground = Ground(
         store=store,
         world=world,

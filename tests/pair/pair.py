@@ -344,6 +344,7 @@ async def pair(
                 "node.home_listen": f"127.0.0.1:{port + 100}",
                 "node.data_dir": str(folder / name),
                 "node.development": True,
+                "keys.overlap": "10m",
                 "net.http_hosts": ["localhost:7101", "localhost:7102", "localhost:7103"],
                 "participant": [{"id": name, "title": {"en": name}, "country": "RS"}],
                 **overrides,

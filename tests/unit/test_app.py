@@ -273,3 +273,19 @@ def test_the_last_entry_is_signed_at_a_stop(tmp_path: Path) -> None:
         return int(size)
 
     assert asyncio.run(story()) == high_water(tmp_path)["size"]
+
+
+def test_a_new_key_is_published_for_as_long_as_the_settings_say(tmp_path: Path) -> None:
+    async def story() -> float:
+        node = Running(settings(tmp_path, **{"keys.overlap": "3h"}))
+        await node.start()
+        assert node.app is not None
+        home = node.app.engine.ground.homes["stat"]
+        begun = time.time()
+        await node.app.engine.keyring.rotate(home)
+        wake = node.app.store.of("stat").wakes.get("key", "stat")
+        await node.stop()
+        assert wake is not None
+        return wake.at / 1e6 - begun
+
+    assert 3 * 3600 - 5 < asyncio.run(story()) < 3 * 3600 + 60
