@@ -15,6 +15,7 @@ from corridor.cli.demo_nodes import Pair
 from corridor.client import AsyncHome, Home
 from corridor.errors import (
     Ended,
+    Invalid,
     NotFound,
     NotReachable,
     NotSignedIn,
@@ -175,3 +176,40 @@ def test_nothing_of_the_environment_is_needed(offered: Pair) -> None:
     assert "CORRIDOR_URL" not in os.environ
     with offered.institute.home() as home:
         assert home.node().ready
+
+
+def test_a_wrong_service_names_the_command_that_fits(home: Home) -> None:
+    table = home.partner("stat").asset("three").request(PURPOSE, wait_s=15)
+    file = home.partner("stat").asset("big").request(PURPOSE, wait_s=15)
+    with pytest.raises(Invalid) as wrong:
+        table.fetch()
+    assert wrong.value.mend == "corridor query three"
+    with pytest.raises(Invalid) as wrong:
+        file.read()
+    assert wrong.value.mend == "corridor fetch big"
+
+
+def test_sql_is_refused_by_its_own_code(home: Home) -> None:
+    deal = home.partner("stat").asset("three").request(PURPOSE, wait_s=15)
+    with pytest.raises(QueryRefused) as refused:
+        deal.sql("SELECT country FROM three")
+    assert refused.value.code == "unsupported"
+
+
+def test_what_was_published_just_now_can_be_asked_for(
+    home: Home, stat: Home, tmp_path: Path
+) -> None:
+    assert [it.id for it in home.find("late")] == []
+    (tmp_path / "late.bin").write_bytes(b"x")
+    terms = "title: Late\nasset: late\nallow:\n  - action: use\n"
+    offer = stat.offers.add(terms, tmp_path / "late.bin", service="files", publish=True)
+    assert home.partner("stat").asset("late").id == "late"
+    offer.hide()
+    assert [it.id for it in home.find("late", fresh=True)] == []
+
+
+def test_a_purpose_is_told_by_its_word(home: Home) -> None:
+    deal = home.partner("stat").asset("three").request(PURPOSE, wait_s=15)
+    with pytest.raises(Refused) as refused:
+        deal.read(["country"], purpose="policy-making")
+    assert refused.value.cause == "allowed: official-statistics"
