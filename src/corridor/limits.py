@@ -98,6 +98,7 @@ class Limits:
     did_failure_cache_s: float = 10.0
     did_cache_entries_max: int = 2000  # with their bytes
     key_publish_s: float = 600.0  # twice EDC's cache
+    key_rotate_after_s: float = 365 * 86400.0  # as keys.rotate_after says
 
     # store
     writer_queue_units_max: int = 10_000

@@ -227,3 +227,25 @@ def test_our_own_key_changes_while_nodes_talk(tmp_path: Path) -> None:
         assert (await (await reading(p, agreement)).get()).status == 200
 
     play(tmp_path, story)
+
+
+def test_a_key_that_is_old_is_followed_by_another(tmp_path: Path) -> None:
+    async def story(p: Pair) -> None:
+        await p.agree(USE)
+        keyring, home = p.provider.engine.keyring, p.home("provider")
+        store = p.provider.store.of("provider").keys
+
+        def states() -> list[str]:
+            return sorted(key.state for key in store.list("dsp"))
+
+        p.pass_time(364 * 86400)
+        await keyring.rotate_old(home)
+        assert states() == ["active"]
+        p.pass_time(2 * 86400)
+        await keyring.rotate_old(home)
+        await keyring.rotate_old(home)
+        assert states() == ["active", "next"]
+        done = await p.request(await p.offer(USE))
+        assert done.state == "FINALIZED"
+
+    play(tmp_path, story)

@@ -213,6 +213,13 @@ class Keyring:
             self._ground.bells.ring("wake")
         return self.list(home)
 
+    async def rotate_old(self, home: Home) -> None:
+        """Begin a rotation where the protocol key is as old as the settings let it become."""
+        oldest = self._ground.now() - timedelta(seconds=self._ground.limits.key_rotate_after_s)
+        keys = self._ground.store.of(home.slug).keys.list("dsp")
+        if any(it.state == "active" and it.valid_from <= micros(oldest) for it in keys):
+            await self.rotate(home)
+
     async def promote(self, home: Home) -> None:
         """The time of publishing is over: the next key signs, the old one stays published."""
         store = self._ground.store.of(home.slug)

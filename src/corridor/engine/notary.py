@@ -134,6 +134,7 @@ class Notary:
             store.outbox.purge("superseded", week, PURGE_ROWS),
         )
         await self._ground.store.run(Unit(writes))
+        await self._keyring.rotate_old(home)
 
     async def checkpoint(self, home: Home, *, at_least: int = 0) -> Checkpoint | None:
         """A signed checkpoint of the committed size; None where the ledger is empty."""

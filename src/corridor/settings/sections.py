@@ -256,7 +256,7 @@ SECTIONS: dict[str, dict[str, Setting]] = {
         "allow_hosts": Setting(HOSTS, [], "HOST:PORT, the same"),
         "http_hosts": Setting(HOSTS, [], "HOST:PORT without TLS; development only"),
         "callback_check": Setting(
-            choice("guard", "listed"), "guard", "listed: host must be in the peer's DID document"
+            choice("guard", later=("listed",)), "guard", "which addresses of peers are called"
         ),
     },
     "policy": {"floors": Setting(FLOOR_TABLE, {"min_group_size": 5}, "least values for all terms")},
@@ -290,5 +290,6 @@ LATER = frozenset({
 ALIASES = {
     "ledger.checkpoint_every": "checkpoint_every_s",
     "approvals.lapse_after": "approval_wait_s",
+    "keys.rotate_after": "key_rotate_after_s",
 }
 """Settings that are limits under another name; both may be given only where they agree."""
