@@ -217,7 +217,7 @@ class Keyring:
         """Begin a rotation where the protocol key is as old as the settings let it become."""
         oldest = self._ground.now() - timedelta(seconds=self._ground.limits.key_rotate_after_s)
         keys = self._ground.store.of(home.slug).keys.list("dsp")
-        if any(it.state == "active" and it.valid_from <= micros(oldest) for it in keys):
+        if any(it.state == "active" and (it.valid_from or 0) <= micros(oldest) for it in keys):
             await self.rotate(home)
 
     async def promote(self, home: Home) -> None:
