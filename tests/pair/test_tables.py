@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -163,5 +165,38 @@ def test_the_most_rows_of_one_answer(tmp_path: Path) -> None:
         over = await post(it, {"limit": 11})
         assert problem(over)[0] == 403
         assert rows(await post(it, {"limit": 10})).num_rows == 10
+
+    play(tmp_path, story, rooms=True)
+
+
+@pytest.mark.parametrize("change", ["a table more", "a column that cannot be", "gone"])
+def test_what_became_of_the_file_is_not_the_consumers_to_know(tmp_path: Path, change: str) -> None:
+    async def story(p: Pair) -> None:
+        path = p.file("survey.db", b"")
+        with closing(sqlite3.connect(path)) as made:
+            made.execute(
+                "CREATE TABLE survey (region TEXT, year INTEGER, kwh INTEGER, income INTEGER)"
+            )
+            made.execute("INSERT INTO survey VALUES ('Banat', 2020, 5, 7)")
+            made.commit()
+        source = {"path": str(path), "format": "sqlite"}
+        agreement = await p.agree(agreed(), asset="survey", service="tables", source=source)
+        it = await reading(p, agreement)
+        assert (await post(it, {"select": ["region"]})).status == 200
+        if change == "gone":
+            path.unlink()
+        else:
+            with closing(sqlite3.connect(path)) as made:
+                if change == "a table more":
+                    made.execute("CREATE TABLE salaries (a TEXT)")
+                else:
+                    made.execute('ALTER TABLE survey ADD COLUMN "salaries of all" TEXT')
+                made.commit()
+        for answer in (await post(it, {"select": ["region"]}), await it.get("/../")):
+            assert answer.status in (403, 404), answer
+            assert b"salaries" not in answer.body
+            assert str(path).encode() not in answer.body
+        status, code, _ = problem(await post(it, {"select": ["region"]}))
+        assert (status, code) == (403, "source-changed")
 
     play(tmp_path, story, rooms=True)

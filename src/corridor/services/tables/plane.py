@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 
 from corridor.errors import FetchFailed, Invalid, NotFound, QueryRefused, Refused
 from corridor.limits import Limits
@@ -29,6 +30,7 @@ from corridor.services import Act, Answer, Known, Look, Offered, Opened, PlaneRe
 from corridor.services.tables import question, shape
 from corridor.services.tables.question import Condition, Question
 from corridor.services.tables.shape import Shape, Source
+from corridor.telemetry import SOURCE_CHANGED
 from corridor.world import Rooms
 
 ARROW = "application/vnd.apache.arrow.stream"
@@ -39,6 +41,7 @@ _ROWS_BYTES = 4
 _KNOWN_BYTES_MAX = 1 << 20
 _THREADS = 2
 _IDSA_HTTP = "https://w3id.org/idsa/v4.1/HTTP"
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +146,7 @@ class Tables:
 
     async def _described(self, visit: Visit) -> bytes:
         """The agreed columns with types and roles, as JSON."""
-        checked = await self._source(visit.offered.source)
-        found = await self._shape(visit.offered.source, checked)
+        _, found = await self._standing(visit)
         bounds = self._bounds(visit.permit, Question())
         listed = []
         for column in found.columns:
@@ -250,8 +252,7 @@ class Tables:
         self, visit: Visit, asked: Question, bounds: Bounds
     ) -> tuple[tuple[Path, ...], dict[str, Any]]:
         """What the room is told: own names, typed values, and the permit's row filter."""
-        checked = await self._source(visit.offered.source)
-        found = await self._shape(visit.offered.source, checked)
+        checked, found = await self._standing(visit)
         columns = {column.name: column for column in found.columns}
         selected = asked.selected(bounds.returnable)
         if not selected or asked.uses(selected).keys() - columns.keys():
@@ -348,6 +349,19 @@ class Tables:
 
     async def _source(self, given: Mapping[str, Any]) -> Source:
         return await asyncio.to_thread(shape.source, given, self._roots)
+
+    async def _standing(self, visit: Visit) -> tuple[Source, Shape]:
+        """The table as it stands now. What is wrong with it is for the provider alone to know."""
+        source = visit.offered.source
+        try:
+            checked = await self._source(source)
+            return checked, await self._shape(source, checked)
+        except Invalid as error:
+            faults = [f"{it.path}: {it.message}" for it in error.problems]
+            _log.error(SOURCE_CHANGED, asset=visit.offered.asset_id, why=error.what, faults=faults)
+            raise Refused(
+                "the table cannot be served as it is now", code="source-changed"
+            ) from None
 
     async def _shape(self, given: Mapping[str, Any], checked: Source) -> Shape:
         """What the table looks like now. A room reads all of it where that is not known."""
