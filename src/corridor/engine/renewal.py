@@ -165,7 +165,7 @@ class Renewal:
             if answer.status != 200:
                 return address
             told = msgspec.json.decode(answer.body, type=Renewed)
-        except (FetchFailed, msgspec.MsgspecError):
+        except (FetchFailed, msgspec.MsgspecError, RecursionError, UnicodeError):
             return address
         renewed = _with(address, {"authorization": told.authorization, RENEW_AT: told.renew_at})
         transfers = self._ground.store.of(home.slug).transfers
