@@ -206,8 +206,8 @@ PARTICIPANT: dict[str, Setting] = {
     "title": Setting(TITLE, {}, "its name, a language each"),
     "country": Setting(COUNTRY, "", "two letters, ISO 3166"),
     "did": Setting(TEXT, "", "did:web; empty: from node.public_url and id"),
-    "languages": Setting(LANGUAGES, ["en"], "languages of its texts"),
-    "contact": Setting(TEXT, "", "shown to partners"),
+    "languages": Setting(LANGUAGES, ["en"], "for later: this version takes titles as they come"),
+    "contact": Setting(TEXT, "", "for later: nobody is shown it yet"),
     "identity": Setting(
         choice("self-issued", "unsafe-open", later=("dcp", "edc-mock")),
         "self-issued",
@@ -236,7 +236,7 @@ SECTIONS: dict[str, dict[str, Setting]] = {
     "database": {
         "url": Setting(DATABASE, "sqlite:corridor.db", "a file in data_dir"),
         "url_file": Setting(PATH_OR_NONE, "", "a file that holds the url instead"),
-        "migrate": Setting(choice("manual", "auto"), "manual", "who changes an older database"),
+        "migrate": Setting(choice("manual", "auto"), "manual", "for later: none is older"),
     },
     "keys": {
         "store": Setting(
@@ -247,10 +247,10 @@ SECTIONS: dict[str, dict[str, Setting]] = {
     },
     "trust": {"peers_file": Setting(PATH, "peers.toml", "facts of peers without credentials")},
     "requests": {
-        "wait": Setting(DURATION, "30s", "how long a request waits for its outcome"),
+        "wait": Setting(DURATION, "30s", "for later: each command and call says how long it waits"),
         "unsolicited": Setting(FLAG, False, "whether offers that nobody asked for are taken"),
     },
-    "approvals": {"lapse_after": Setting(DURATION, "30d", "undecided requests end then")},
+    "approvals": {"lapse_after": Setting(DURATION, "30d", "for later: none is asked")},
     "net": {
         "allow_networks": Setting(NETWORKS, [], "may be called though not public"),
         "allow_hosts": Setting(HOSTS, [], "HOST:PORT, the same"),
