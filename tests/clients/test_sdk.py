@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 import corridor
 from corridor.cli.demo_nodes import Pair
+from corridor.cli.root import run
 from corridor.client import AsyncHome, Home
 from corridor.errors import (
     Ended,
@@ -213,3 +215,15 @@ def test_a_purpose_is_told_by_its_word(home: Home) -> None:
     with pytest.raises(Refused) as refused:
         deal.read(["country"], purpose="policy-making")
     assert refused.value.cause == "allowed: official-statistics"
+
+
+def test_a_token_for_a_notebook_needs_no_more_words(
+    offered: Pair, home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del home
+    config = ["--config", str(offered.institute.config), "--json"]
+    assert run(["token", "add", "notebook", *config], {}) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["participant"], told["roles"]) == ("institute", ["analyst"])
+    with corridor.connect(offered.institute.home_url, token=told["secret"]) as notebook:
+        assert {it.id for it in notebook.find(partner="stat")} >= {"three", "big"}

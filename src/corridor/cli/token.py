@@ -33,9 +33,13 @@ def add(
     corridor token add nightly --role steward --participant stat --json
     """
     talk = talk_of(context)
-    participant = talk.options.participant or None
-    body = TokenAsk(name=name, roles=names(role), participant=participant, days=days)
+    roles = names(role)
     with home_of(context) as home:
+        participant = talk.options.participant
+        if not participant and "operator" not in roles:
+            # Where a node serves one, its people are that one's; an operator is the node's.
+            participant = home.place.participant
+        body = TokenAsk(name=name, roles=roles, participant=participant or None, days=days)
         it: TokenView = home.call("token.add", body=body)
     rows: list[tuple[str, object]] = [
         ("token", it.secret),
