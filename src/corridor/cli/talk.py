@@ -222,7 +222,7 @@ def error_document(error: CorridorError) -> dict[str, Any]:
     told: dict[str, Any] = {
         "code": error.code,
         "message": error.what or _title(error),
-        "cause": cause_of(error) or "; ".join(map(str, getattr(error, "problems", ()))),
+        "cause": cause_of(error) or "; ".join(faults_of(error)),
         "mend": mend_of(error),
         "reference": error.reference,
         "help": error.help,
@@ -271,14 +271,8 @@ def error_lines(error: CorridorError, width: int) -> list[str]:
     if cause or rule:
         told = f"{cause}{'   ' if cause and rule else ''}{f'rule {rule}' if rule else ''}"
         lines += labelled("cause", told, width)
-    problems = error.problems if isinstance(error, Invalid) else ()
-    if len(problems) > 1 or (problems and problems[0].message not in error.what):
-        for number, it in enumerate(problems):
-            place = f"{it.source}:{it.line}  " if it.source and it.line else ""
-            mend = f" {_sentence(it.mend)}" if it.mend else ""
-            stop = "" if it.message.endswith((".", "?", "!")) else "."
-            told = f"{place}{it.path}: {it.message}{stop}{mend} [{it.code}]"
-            lines += labelled("" if number or lines else "cause", told, width)
+    for told in faults_of(error):
+        lines += labelled("" if lines else "cause", told, width)
     if mend := mend_of(error):
         lines += labelled("mend", mend, width)
     reference = f" · reference {error.reference}" if error.reference else ""
@@ -289,6 +283,20 @@ def error_lines(error: CorridorError, width: int) -> list[str]:
 def _sentence(told: str) -> str:
     """With a capital; a command stays as it is typed."""
     return told if told.startswith("corridor ") else told[:1].upper() + told[1:]
+
+
+def faults_of(error: CorridorError) -> list[str]:
+    """A line for each of its problems; none where the one it has is what it says already."""
+    problems = error.problems if isinstance(error, Invalid) else ()
+    if len(problems) == 1 and problems[0].message in error.what:
+        return []
+    told = []
+    for it in problems:
+        place = f"{it.source}:{it.line}  " if it.source and it.line else ""
+        mend = f" {_sentence(it.mend)}" if it.mend else ""
+        stop = "" if it.message.endswith((".", "?", "!")) else "."
+        told.append(f"{place}{it.path}: {it.message}{stop}{mend} [{it.code}]")
+    return told
 
 
 def labelled(label: str, told: str, width: int) -> list[str]:

@@ -181,7 +181,11 @@ def load_receipt(path: Path | str) -> Receipt:
         saved = msgspec.json.decode(_small(path), type=_Saved)
         request = None if saved.request is None else base64.b64decode(saved.request, validate=True)
     except (OSError, ValueError, RecursionError) as error:
-        raise Invalid(f"{path} holds no receipt", cause=str(error)) from error
+        raise Invalid(
+            f"{path} holds no receipt",
+            cause=getattr(error, "strerror", None) or str(error),
+            mend="corridor audit receipts DEAL --save FOLDER writes some",
+        ) from error
     seen = None
     if saved.response_bytes is not None and saved.response_digest is not None:
         seen = Seen(saved.response_bytes, saved.response_digest)

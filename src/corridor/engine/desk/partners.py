@@ -34,6 +34,11 @@ class Partners:
         """Resolve a partner and write it down; adding it again refreshes its address."""
         if bool(ask.did) == bool(ask.url):
             raise Invalid("name the partner by its DID or by its address, one of the two")
+        if ask.url and not ask.url.startswith(("https://", "http://")):
+            raise Invalid(
+                f"{ask.url[:100]} is neither a DID nor an address",
+                mend="did:web:corridor.stat.example:stat, or https://corridor.stat.example/stat",
+            )
         did = ask.did or await self._connection.did_at(ask.url)
         if did == home.did:
             raise Invalid("this is ourselves")
