@@ -37,6 +37,10 @@ from corridor.wire import version
 from corridor.world import Request, Response
 
 END = "TERMINATE"
+LEADS_TO = {
+    "FINALIZED": "ContractNegotiationEventMessage",
+    "COMPLETED": "TransferCompletionMessage",
+}
 UNHEARD = frozenset({408, 425, 429})
 WISHES = frozenset({"TERMINATE", "COMPLETE", "SUSPEND"})
 log = structlog.get_logger()
@@ -150,7 +154,8 @@ class Voice:
         if theirs == target:
             await self._settle(home, row, None, None)
         elif theirs in talk.machine.final:
-            await self._settle(home, row, None, f"peer-{theirs.lower()}")
+            heard = theirs if self._said(home, record, theirs) else talk.machine.end
+            await self._settle(home, row, None, f"peer-{theirs.lower()}", end=heard)
         elif record.state == talk.machine.shown(talk.machine.lost(process_of(record))) == target:
             await self._settle(home, row, None, None)  # the address after a resume: it has one
         elif record.state is None:
@@ -194,6 +199,15 @@ class Voice:
         self._deliver.forget(row.message_id)
         await self._settle(home, row, None, "abandoned")
 
+    def _said(self, home: Home, record: Record, theirs: str) -> bool:
+        """Whether a word of ours leads where the peer is: then it did hear what we gave up."""
+        kind = LEADS_TO.get(theirs)
+        thread = self._ground.store.of(home.slug).ledger.thread(record.pid)
+        return any(
+            entry.type == "message.sent" and msgspec.json.decode(entry.body)["message"] == kind
+            for entry in thread
+        )
+
     def _find(self, home: Home, row: Queued) -> tuple[Talk, Record | None]:
         talk = self._talk_of(row)
         return talk, talk.find(home, row.process)
@@ -202,7 +216,13 @@ class Voice:
         return self._talks["transfer" if row.type.startswith("Transfer") else "negotiation"]
 
     async def _settle(
-        self, home: Home, row: Queued, answer: Response | None, lone_end: str | None
+        self,
+        home: Home,
+        row: Queued,
+        answer: Response | None,
+        lone_end: str | None,
+        *,
+        end: str | None = None,
     ) -> None:
         """Our pending word is answered: acknowledged, or (`lone_end`) the process ends with it."""
         talk = self._talk_of(row)
@@ -212,7 +232,7 @@ class Voice:
                 if record is None or record.pending is None or record.pending_sha != row.message_id:
                     await self._forget(home, row)
                     return
-                draft = self._answered(home, talk, record, row, answer, lone_end)
+                draft = self._answered(home, talk, record, row, answer, lone_end, end)
                 try:
                     await self._ground.store.run(draft.unit())
                 except Conflict:
@@ -229,6 +249,7 @@ class Voice:
         row: Queued,
         answer: Response | None,
         lone_end: str | None,
+        end: str | None,
     ) -> Draft:
         draft = Draft(self._ground, self._clerk, talk, home, record)
         outbox = self._ground.store.of(home.slug).outbox
@@ -240,7 +261,7 @@ class Voice:
             lone_end = "pid-reused"
         if lone_end is not None:
             draft.set(reason=lone_end, pending_sha=None)
-            draft.become(_ended(talk, record))
+            draft.become(Process(Role(record.role), end or talk.machine.end))
             talk.enter(draft, speak=False)
             return draft
         if theirs:
@@ -315,11 +336,6 @@ class Voice:
         code = talk.machine.wait_code(process_of(record))
         if code is not None:
             await self.wish(home, talk, pid, Speak(step=END, code=code))
-
-
-def _ended(talk: Talk, record: Record) -> Process:
-    """The process ended by us alone: the peer has nothing more to say in it."""
-    return Process(Role(record.role), talk.machine.end)
 
 
 def _decode(
