@@ -180,12 +180,13 @@ def test_nothing_of_the_environment_is_needed(offered: Pair) -> None:
         assert home.node().ready
 
 
-def test_a_wrong_service_names_the_command_that_fits(home: Home) -> None:
+def test_a_wrong_service_names_the_command_that_fits(home: Home, tmp_path: Path) -> None:
     table = home.partner("stat").asset("three").request(PURPOSE, wait_s=15)
     file = home.partner("stat").asset("big").request(PURPOSE, wait_s=15)
     with pytest.raises(Invalid) as wrong:
-        table.fetch()
+        table.fetch(to=tmp_path)
     assert wrong.value.mend == "corridor query three"
+    assert list(tmp_path.iterdir()) == []
     with pytest.raises(Invalid) as wrong:
         file.read()
     assert wrong.value.mend == "corridor fetch big"

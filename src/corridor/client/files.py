@@ -23,7 +23,14 @@ import msgspec
 from corridor.client.exchange import TRIES, Ask, Flow, Got, More, Pause, Shut, ask, blocks
 from corridor.client.flows import Line, asset_of, decode, path_of, slug
 from corridor.client.receipts import Gauge, Promised
-from corridor.errors import EvidenceBroken, Invalid, NotFound, NotReachable, Unreadable
+from corridor.errors import (
+    CorridorError,
+    EvidenceBroken,
+    Invalid,
+    NotFound,
+    NotReachable,
+    Unreadable,
+)
 from corridor.evidence.receipt import Seen
 from corridor.wire.home import DealView
 
@@ -124,6 +131,10 @@ def fetch(
             if not left:
                 raise
             yield Pause(AGAIN_S)
+        except CorridorError:
+            if not part.size():
+                part.drop()  # refused before anything came
+            raise
     got, gauge, start = taken
     digest = part.digest()
     told = _told_digest(got)
