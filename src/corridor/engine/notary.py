@@ -103,6 +103,12 @@ class Notary:
         self._set_at = (now, monotonic)
         if -BACK_S <= off_s <= LEAP_S:
             return
+        # A leap under which nothing was written may be mended before anything is: to write it
+        # down would itself carry the ledger's time ahead, and every act would be refused.
+        heads = [self._ground.store.of(it).ledger.head() for it in self._ground.homes]
+        if off_s > 0 and all(it is None or it.last_time <= micros(expected) for it in heads):
+            self._set_at = (then, before)
+            return
         told: dict[str, Any] = {"from": stamp(expected), "to": stamp(now)}
         leaves = tuple(
             self._clerk.leaf(home, "clock.jumped", **told)
