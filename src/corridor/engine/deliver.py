@@ -262,6 +262,8 @@ class Deliver:
         row = due.row
         outcomes = self._outcomes
         assert outcomes is not None
+        if due.gone:  # settled between its turn and now
+            return
         due.tried = True
         try:
             answer = await self._send(due)
