@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a node loads before it can start: its budget is 600 ms (node.md a), and nothing heavy.
+"""What a node loads before it can start: nothing heavy, and not more of its own than of libraries.
 
-Counted in processor time, the best of three: what else the machine does is not the node's fault.
+The budget in seconds (600 ms, node.md a) is in the bench, as spawn → ready: a machine that does
+something else at the moment must not fail a test. Here it is a ratio inside one process, in
+processor time, the best of three.
 """
 
 from __future__ import annotations
@@ -9,32 +11,28 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BUDGET_S = 0.6
+OWN_TO_LIBRARIES_MAX = 1.0
 HEAVY = ("duckdb", "pyarrow", "numpy", "sqlglot", "sqlalchemy", "alembic", "obstore", "typer")
 CHILD = f"""
 import sys, time
 began = time.process_time()
+import aiohttp, httptools, msgspec, structlog, uvicorn, uvloop, yaml
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+libraries = time.process_time()
 import corridor.app
-print(time.process_time() - began)
+print((time.process_time() - libraries) / (libraries - began))
 print([it for it in {HEAVY!r} if it in sys.modules])
 """
 
 
-def loaded() -> tuple[float, str, list[str]]:
-    """(seconds, heavy modules, the dearest imports)."""
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", CHILD],
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    seconds, heavy = done.stdout.splitlines()
-    rows = [line.split("|") for line in done.stderr.splitlines() if "|" in line]
-    dear = sorted(rows[1:], key=lambda row: -int(row[0].rpartition(":")[2]))[:10]
-    return float(seconds), heavy, [f"{row[2].strip()} {row[0]}" for row in dear]
+def loaded() -> tuple[float, str]:
+    """(the node's own import time over its libraries', heavy modules)."""
+    done = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, check=True, text=True)
+    ratio, heavy = done.stdout.splitlines()
+    return float(ratio), heavy
 
 
-def test_imports_stay_within_their_budget_and_are_light() -> None:
-    seconds, heavy, dear = min(loaded() for _ in range(3))
+def test_a_node_imports_little_of_its_own_and_nothing_heavy() -> None:
+    ratio, heavy = min(loaded() for _ in range(3))
     assert heavy == "[]"
-    assert seconds <= BUDGET_S, dear
+    assert ratio <= OWN_TO_LIBRARIES_MAX
