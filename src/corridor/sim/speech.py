@@ -180,11 +180,14 @@ class Speech:
             return
         it = self._process(event.node, pid, word, other(word.sender))
         # A creation said again is the same one, whatever its bytes: DSP #transfer-request-message.
+        # The same bytes under one @id are a repeat; other bytes, or no @id, where it is illegal now.
         mark = _mark(word, heard.body) if word.receiver_pid else "creation"
-        if mark in it.heard:
-            return
-        it.heard.add(mark)
+        exact = hashlib.sha256(heard.body).hexdigest()
         reached = it.moved(word.sender, word.step)
+        known_id = bool(word.message_id) and exact in it.heard
+        if mark in it.heard and (known_id or mark == "creation" or not reached):
+            return
+        it.heard |= {mark, exact}
         if not reached:
             it.believe()
             reached = it.moved(word.sender, word.step)
