@@ -180,7 +180,7 @@ class Speech:
             return
         it = self._process(event.node, pid, word, other(word.sender))
         # A creation said again is the same one, whatever its bytes: DSP #transfer-request-message.
-        # The same bytes under one @id are a repeat; other bytes, or no @id, where it is illegal now.
+        # The same bytes under one @id are a repeat; other bytes, or none, where it is illegal now.
         mark = _mark(word, heard.body) if word.receiver_pid else "creation"
         exact = hashlib.sha256(heard.body).hexdigest()
         reached = it.moved(word.sender, word.step)
