@@ -66,6 +66,7 @@ class _Due:
     tried: bool
     settled: int = 0
     gone: bool = False
+    held: bool = False
 
 
 @dataclass(slots=True)
@@ -153,10 +154,23 @@ class Deliver:
         if due is not None:
             due.gone = True
 
-    def never_tried(self, message_id: str) -> bool:
-        """Whether this row certainly never left."""
+    def hold(self, message_id: str) -> bool:
+        """Keep a row that certainly never left from leaving; False where it may have left.
+
+        Until `forget` or `release`: what takes its place is being written meanwhile.
+        """
         due = self._due.get(message_id)
-        return due is not None and not due.tried
+        if due is None or due.tried:
+            return False
+        due.held = True
+        return True
+
+    def release(self, message_id: str) -> None:
+        """Nothing took its place: it leaves after all."""
+        due = self._due.get(message_id)
+        if due is not None and due.held:
+            due.held = False
+            self._at(due.row)
 
     def heard_from(self, peer: str, process: str) -> None:
         """A peer spoke in a process: what it could not take a moment ago it may take now."""
@@ -262,7 +276,7 @@ class Deliver:
         row = due.row
         outcomes = self._outcomes
         assert outcomes is not None
-        if due.gone:  # settled between its turn and now
+        if due.gone or due.held:  # settled between its turn and now, or about to be
             return
         due.tried = True
         try:

@@ -192,7 +192,8 @@ class Endings:
         """Its transfers end, and the partner reads why."""
         transfers = self._ground.store.of(home.slug).transfers.of_agreement(record.agreement_id)
         for it in transfers:
-            if it.role != record.role or it.state in self._transfers.machine.final:
+            over = it.state in self._transfers.machine.final or END in (it.pending, it.intent)
+            if it.role != record.role or over:
                 continue
             reasons = (reason,) if reason else ()
             speech = Speak(step=END, code=code, reasons=reasons)

@@ -25,6 +25,7 @@ from corridor.errors import (
     MalformedMessage,
     NotFound,
     PeerMustWait,
+    StoreUnavailable,
 )
 from corridor.protocol.machine import Process, Role
 from corridor.store.boxes import Queued
@@ -82,8 +83,11 @@ class Voice:
                 draft = self._wish(home, talk, pid, speech, after_resume=after_resume)
                 try:
                     await self._ground.store.run(draft.unit())
-                except Conflict as conflict:
-                    error = conflict
+                except (Conflict, StoreUnavailable) as failure:
+                    self._unheld(draft)
+                    if isinstance(failure, StoreUnavailable):
+                        raise
+                    error = failure
                     continue
                 self._sent(draft)
                 return draft.record
@@ -98,7 +102,7 @@ class Voice:
         draft = Draft(self._ground, self._clerk, talk, home, record)
         if record.pending is not None and speech.step in WISHES:
             row = next(iter(self._ground.store.of(home.slug).outbox.of_process(pid)), None)
-            if row is not None and self._deliver.never_tried(row.message_id):
+            if row is not None and self._deliver.hold(row.message_id):
                 draft.drop_pending(acknowledged=False)
                 draft.become(talk.machine.lost(process_of(record)))
         cause = f"the {talk.kind} is {record.state or 'just beginning'}"
@@ -111,9 +115,18 @@ class Voice:
         try:
             draft.say(speech, after_resume=after_resume)
         except LocalProtocolError as illegal:
+            self._unheld(draft)
             what = f"{speech.step.lower()} is not possible: {illegal.what}"
             raise Changed(what, cause=cause) from illegal
+        except Changed:
+            self._unheld(draft)
+            raise
         return draft
+
+    def _unheld(self, draft: Draft) -> None:
+        """What was to be superseded is not: it leaves after all."""
+        if draft.dropped is not None:
+            self._deliver.release(draft.dropped)
 
     def _sent(self, draft: Draft) -> None:
         if draft.dropped is not None:
