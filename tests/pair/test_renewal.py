@@ -109,6 +109,9 @@ def test_who_may_not(tmp_path: Path, why: str, status: int) -> None:
         elif why == "the session's own token":
             shown = "Bearer " + p.provider.engine.sessions.token(home, session)
         elif why == "suspended":
+            # its START is acknowledged first: that would open a suspended session again
+            await p.until("provider", "transfers", plane.theirs, ("STARTED",))
+            session = store.sessions.by_transfer(plane.theirs)
             write = store.sessions.update(session, state="suspended")
             await p.provider.store.run(Unit((write,)))
         elif why == "another body":
