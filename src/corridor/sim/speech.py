@@ -28,6 +28,7 @@ class _Said:
     word: Word
     first_at: float
     reached: set[str]
+    before: set[str]
     exchanges: set[int] = field(default_factory=set)
 
 
@@ -39,6 +40,7 @@ class _Process:
     kind: str
     states: set[str] = field(default_factory=lambda: {""})
     open: _Said | None = None
+    last: _Said | None = None
     heard: set[str] = field(default_factory=set)
     unanswered: dict[str, Word] = field(default_factory=dict)
 
@@ -115,6 +117,11 @@ class Speech:
         self._sent[event.exchange] = (event.node, word)
         if it.open is not None and it.open.word.message_id == word.message_id:
             it.open.exchanges.add(event.exchange)
+        elif again and it.open is None and it.last is not None and it.last.word == word:
+            # The node died before it wrote the answer down: it may still stand where it stood.
+            it.states |= it.last.before
+            it.open = it.last
+            it.open.exchanges.add(event.exchange)
         elif not again:  # said again after it was settled is harmless: the same bytes
             yield from self._new_word(it, event, word, where)
 
@@ -133,8 +140,9 @@ class Speech:
             yield f"{where} while {it.open.word.step} was not answered"
         if not reached:
             yield f"{where} in {sorted(it.states)}"
+        before = set(it.states)
         it.states |= reached
-        it.open = _Said(word, event.at, reached, {event.exchange})
+        it.last = it.open = _Said(word, event.at, reached, before, {event.exchange})
 
     def _on_got(self, event: Event) -> None:
         if event.exchange in self._asked and event.status:
