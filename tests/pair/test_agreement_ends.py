@@ -133,7 +133,7 @@ def test_notice_delays_a_withdrawal(tmp_path: Path) -> None:
         agreement = await p.agree({**USE, "obligation": [duty], "profile": COR[:-1]})
         engine = p.provider.engine
         record = of(p, "provider", agreement)
-        notice = engine.agreements.effective(engine.agreements.permit(p.home("provider"), record))
+        notice = engine.agreements.permit(p.home("provider"), record).notice
         assert notice == timedelta(days=7)
         it = await reading(p, agreement)
         assert (await withdraw(p, agreement, notice)).state == "live"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -209,10 +208,6 @@ class Agreements:
     def permit(self, home: Home, record: Agreement) -> Permit:
         """The compiled permit of an agreement."""
         return self._library.permit(home, record)
-
-    def effective(self, permit: Permit) -> timedelta:
-        """How long after a withdrawal the agreement still holds."""
-        return permit.notice
 
 
 def _zoned(timestamp: str) -> bool:

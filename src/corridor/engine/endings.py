@@ -14,7 +14,7 @@ import structlog
 from corridor import telemetry
 from corridor.engine.clerk import Clerk
 from corridor.engine.decide import Speak
-from corridor.engine.ground import Ground, Home, micros, moment, stamp
+from corridor.engine.ground import Ground, Home, micros, stamp
 from corridor.engine.sessions import Sessions
 from corridor.engine.transfer import RETURNED, WITHDRAWN, Transfers
 from corridor.engine.voice import END, Voice
@@ -201,8 +201,3 @@ class Endings:
                 await self._voice.wish(home, self._transfers, it.pid, speech)
             except (Changed, NotFound, PeerMustWait):
                 continue
-
-
-def ends(record: Agreement) -> str:
-    """When it ends, for people; empty where it has no end."""
-    return "" if record.ends_at is None else moment(record.ends_at).isoformat()

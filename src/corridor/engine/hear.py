@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from corridor.engine.clerk import Clerk
 from corridor.engine.deliver import Deliver
-from corridor.engine.draft import Draft, Record, Talk, is_taken, pids_of, process_of
+from corridor.engine.draft import Draft, Record, Talk, is_taken, process_of
 from corridor.engine.ground import Ground, Home, micros
 from corridor.errors import (
     CannotHonour,
@@ -23,7 +23,7 @@ from corridor.errors import (
     Unauthenticated,
 )
 from corridor.identity.token import Caller
-from corridor.protocol.machine import Role
+from corridor.protocol.machine import Machine, Role
 from corridor.store.boxes import Heard as HeardRow
 from corridor.store.keys import SeenToken
 from corridor.store.transfers import Transfer
@@ -170,11 +170,9 @@ class Ear:
         known = inbox.seen_digest(record.pid, heard.digest)
         return known is not None and known.type == kind
 
-    def _legal(self, machine: object, record: Record, step: str) -> bool:
+    def _legal(self, machine: Machine, record: Record, step: str) -> bool:
         try:
-            machine.hear(  # type: ignore[attr-defined]  # Machine, whichever protocol
-                process_of(record), step, after_resume=_after_resume(record)
-            )
+            machine.hear(process_of(record), step, after_resume=_after_resume(record))
         except PeerMustWait:
             return True
         except RemoteProtocolError:
@@ -340,6 +338,3 @@ def _after_resume(record: Record) -> bool:
 
 def _nothing() -> None:
     """There is nothing to send after this answer."""
-
-
-__all__ = ["Ear", "Heard", "Reply", "pids_of"]

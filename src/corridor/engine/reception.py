@@ -11,7 +11,7 @@ import msgspec
 from corridor.engine.agreements import is_provider
 from corridor.engine.clerk import Clerk
 from corridor.engine.decide import Speak
-from corridor.engine.draft import Draft, Talk
+from corridor.engine.draft import Draft
 from corridor.engine.ground import Ground, Home, micros
 from corridor.engine.hear import Ear, Heard, Reply
 from corridor.engine.library import Library
@@ -306,6 +306,3 @@ class Reception:
             changed=now,
             **known,
         )
-
-
-__all__ = ["Reception", "Talk"]

@@ -16,7 +16,7 @@ from corridor import telemetry
 from corridor.engine.clerk import Clerk
 from corridor.engine.decide import Speak
 from corridor.engine.deliver import Deliver
-from corridor.engine.draft import Draft, Record, Talk, because, is_taken, pids_of, process_of
+from corridor.engine.draft import Draft, Record, Talk, because, is_taken, process_of
 from corridor.engine.ground import Ground, Home, micros
 from corridor.errors import (
     Changed,
@@ -367,6 +367,3 @@ def _peer_pid(talk: Talk, record: Record, body: bytes) -> str | None:
         return None
     theirs = answer.provider_pid if record.role == Role.CONSUMER else answer.consumer_pid
     return theirs or None
-
-
-__all__ = ["END", "Voice", "pids_of"]

@@ -21,7 +21,6 @@ from corridor.errors import (
     CannotHonour,
     CorridorError,
     Invalid,
-    MalformedMessage,
     NotAllowed,
     NotFound,
     PeerMustWait,
@@ -36,7 +35,6 @@ from corridor.http.routes import (
     Call,
     Route,
     TheCounterparty,
-    headers_of,
     respond,
 )
 from corridor.http.server import read_body
@@ -378,6 +376,3 @@ async def _answer(call: Call, reply: Reply) -> None:
         await respond(call.send, reply.status, reply.body)
     finally:
         reply.release()
-
-
-__all__ = ["Dsp", "MalformedMessage", "headers_of", "status_of"]
